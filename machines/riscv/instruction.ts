@@ -7,20 +7,28 @@
  */
 import { type Expr, operand } from "../wasm/expression.ts";
 
-/** Operand layouts of the base formats (unprivileged specification, 2.2 and 2.3), with shifts, CSRs and AMOs apart. */
+/**
+ * Operand layouts of the base formats (unprivileged specification, 2.2 and 2.3), split where the assembly text differs.
+ * Operands are listed in the order of the text.
+ */
 export type Format =
-  | "R" // rd, rs1, rs2
-  | "R4" // rd, rs1, rs2, rs3
+  | "R" // rd, rs1, rs2 and, where the instruction rounds, rm
+  | "R2" // rd, rs1 and, where the instruction rounds, rm; the rs2 field is part of the opcode
+  | "R4" // rd, rs1, rs2, rs3, rm
   | "I" // rd, rs1, imm
-  | "S" // rs1, rs2, imm
+  | "L" // rd, imm(rs1): the I format of loads and jalr
+  | "S" // rs2, imm(rs1)
   | "B" // rs1, rs2, imm
   | "U" // rd, imm
   | "J" // rd, imm
   | "shift32" // rd, rs1, imm (5 bits)
   | "shift64" // rd, rs1, imm (6 bits)
-  | "csr" // rd, rs1, imm = CSR number
-  | "csri" // rd, rs1 = 5-bit immediate, imm = CSR number
-  | "amo" // rd, rs1, rs2, aq and rl ignored: one hart runs at a time
+  | "csr" // rd, imm = CSR number, rs1
+  | "csri" // rd, imm = CSR number, rs1 = 5-bit immediate
+  | "amo" // rd, rs2, (rs1); aq and rl ignored: one hart runs at a time
+  | "lr" // rd, (rs1); aq and rl ignored
+  | "fence" // imm = fm, predecessor and successor set; rd and rs1 are ignored
+  | "sfence" // rs1, rs2
   | "none"; // no operands
 
 export interface Instruction {
