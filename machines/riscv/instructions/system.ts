@@ -1,0 +1,13 @@
+/** Zifencei and the privileged instructions (privileged specification, "Machine-Level" and "Supervisor-Level ISA"). */
+import { extension, fence, none, sfence } from "../encoding.ts";
+
+export const ZIFENCEI = extension("Zifencei", [
+  fence("fence.i", 0b001, { shape: "system", action: "fence.i" }),
+]);
+
+export const PRIVILEGED = extension("privileged", [
+  none("sret", "SYSTEM", 0b000100000010, { shape: "system", action: "sret" }),
+  none("mret", "SYSTEM", 0b001100000010, { shape: "system", action: "mret" }),
+  none("wfi", "SYSTEM", 0b000100000101, { shape: "system", action: "wfi" }),
+  sfence("sfence.vma", 0b0001001, { shape: "system", action: "sfence.vma" }),
+]);
