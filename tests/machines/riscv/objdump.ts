@@ -10,12 +10,12 @@ export const HAS_OBJDUMP = (() => {
   }
 })();
 
-/** One instruction per address, such as "addi x1,x2,3": no aliases, numeric registers, without objdump's comments. */
+/** One instruction per address, such as "addi ra,sp,3": no aliases, without objdump's comments. */
 export function objdump(bytes: Uint8Array): Map<number, string> {
   const file = Deno.makeTempFileSync();
   try {
     Deno.writeFileSync(file, bytes);
-    const args = ["-D", "-z", "-b", "binary", "-m", "riscv:rv64", "-M", "no-aliases,numeric", file];
+    const args = ["-D", "-z", "-b", "binary", "-m", "riscv:rv64", "-M", "no-aliases", file];
     const text = new TextDecoder().decode(new Deno.Command(OBJDUMP, { args }).outputSync().stdout);
     const lines = new Map<number, string>();
     for (const [, address = "", instruction = ""] of text.matchAll(/^ *([0-9a-f]+):\t[0-9a-f ]+\t(.*)$/gm)) {
