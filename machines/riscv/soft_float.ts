@@ -1,0 +1,48 @@
+/**
+ * Exact IEEE 754 arithmetic for F and D as WebAssembly functions: all rounding modes, exact flags, canonical NaNs,
+ * NaN-boxed singles (unprivileged specification, chapters "F" and "D").
+ *
+ * Operands and results are whole registers as i64; a rounding mode, where there is one, is the last parameter, an i32
+ * from 0 to 4. The names are those of the intrinsics in `instructions/rv64f.ts` and `rv64d.ts`.
+ */
+import type { Callee } from "../wasm/expression.ts";
+import type { Global, ModuleBuilder } from "../wasm/module.ts";
+import { defineAdd } from "./soft_float/add.ts";
+import { defineClass, defineCompare, defineMinimum } from "./soft_float/compare.ts";
+import { defineBetween, defineFromInteger, defineToInteger, INTEGER_TYPES } from "./soft_float/convert.ts";
+import { defineDivide, defineSquareRoot } from "./soft_float/divide.ts";
+import { DOUBLE, SINGLE } from "./soft_float/format.ts";
+import { defineFused } from "./soft_float/fused.ts";
+import { FloatLibrary } from "./soft_float/library.ts";
+import { defineMultiply } from "./soft_float/multiply.ts";
+import { defineRound } from "./soft_float/round.ts";
+
+export interface SoftFloat {
+  /** By name: `f64_add`, `f32_to_u64`, `i32_to_f64` … */
+  readonly functions: ReadonlyMap<string, Callee>;
+  /** Exception flags are OR-ed into this i32 as in `fflags`: NV 16, DZ 8, OF 4, UF 2, NX 1. */
+  readonly flags: Global;
+}
+
+/** Defines the functions in a module whose imports are complete. */
+export function defineSoftFloat(module: ModuleBuilder): SoftFloat {
+  const library = new FloatLibrary(module);
+  for (const format of [SINGLE, DOUBLE]) {
+    defineRound(library, format);
+    defineAdd(library, format);
+    defineMultiply(library, format);
+    defineDivide(library, format);
+    defineSquareRoot(library, format);
+    defineFused(library, format);
+    defineMinimum(library, format);
+    defineCompare(library, format);
+    defineClass(library, format);
+    for (const type of INTEGER_TYPES) {
+      defineToInteger(library, format, type);
+      defineFromInteger(library, type, format);
+    }
+  }
+  defineBetween(library, SINGLE, DOUBLE);
+  defineBetween(library, DOUBLE, SINGLE);
+  return { functions: library.functions, flags: library.flags };
+}
