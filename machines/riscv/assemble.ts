@@ -1,0 +1,257 @@
+/**
+ * An assembler for programs written in TypeScript: one method per instruction of the table, labels, the usual
+ * pseudo-instructions and data. Compressed instructions are not produced.
+ */
+import { type Operands, type OperandsByFormat, type Register, sortOperands, type Target } from "./assembly_operands.ts";
+import type { CsrName } from "./csr_names.ts";
+import { encode, OperandError } from "./encode.ts";
+import type { Instruction } from "./instruction.ts";
+import { loadImmediate } from "./load_immediate.ts";
+import { x } from "./registers.ts";
+import { INSTRUCTIONS, ROWS } from "./table.ts";
+import { Bytes } from "../wasm/bytes.ts";
+
+type Row = typeof ROWS[number];
+export type InstructionName = Row["name"];
+type OperandsOf<N extends InstructionName> = OperandsByFormat[Extract<Row, { name: N }>["format"]];
+type MethodName<N extends string> = N extends `${infer Head}.${infer Tail}` ? `${Head}_${MethodName<Tail>}` : N;
+
+/** `addi(rd, rs1, imm)`, `ld(rd, offset, base)`, `amoadd_w(rd, rs2, address)` …: dots become underscores. */
+type InstructionMethods = {
+  readonly [R in Row as MethodName<R["name"]>]: (...operands: OperandsByFormat[R["format"]]) => void;
+};
+
+export type Assembler = Program & InstructionMethods;
+
+/** A program that cannot be assembled. The message names instruction, offset and label. */
+export class AssemblyError extends Error {
+  override readonly name = "AssemblyError";
+}
+
+export interface Assembled {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Addresses of the labels. */
+  readonly symbols: ReadonlyMap<string, bigint>;
+}
+
+/** What a label stands for where it is used: how its address is written there. */
+type Use = "distance" | "upperDistance" | "lowerDistance" | "address";
+
+interface Reference {
+  readonly label: string;
+  readonly offset: number;
+  readonly use: Use;
+  readonly instruction: Instruction | undefined;
+  readonly operands: Operands | undefined;
+}
+
+const BY_NAME: ReadonlyMap<string, Instruction> = new Map(INSTRUCTIONS.map((row) => [row.name, row]));
+
+/** A new, empty program with a method for every instruction. */
+export function assembler(): Assembler {
+  const program = new Program();
+  const methods = ROWS.map(({ name }) => [
+    name.replaceAll(".", "_"),
+    (...operands: OperandsOf<typeof name>) => program.instruction(name, ...operands),
+  ]);
+  return Object.assign(program, Object.fromEntries(methods) as InstructionMethods);
+}
+
+export class Program {
+  readonly #bytes = new Bytes();
+  readonly #labels = new Map<string, number>();
+  readonly #references: Reference[] = [];
+
+  /** Bytes so far: the offset of what comes next. */
+  get offset(): number {
+    return this.#bytes.length;
+  }
+
+  /** @throws AssemblyError if an operand does not fit. */
+  instruction<N extends InstructionName>(name: N, ...operands: OperandsOf<N>): void {
+    const instruction = BY_NAME.get(name);
+    if (!instruction) throw new AssemblyError(`there is no instruction ${name}`);
+    const sorted = sortOperands(instruction, operands);
+    if (sorted.label !== undefined) this.#refer(sorted.label, "distance", instruction, sorted);
+    this.word(this.#encode(instruction, sorted, this.offset, sorted.values.imm ?? 0));
+  }
+
+  /** @throws AssemblyError if the name is taken. */
+  label(name: string): void {
+    if (this.#labels.has(name)) throw new AssemblyError(`label "${name}" at offset ${hex(this.offset)} exists already`);
+    this.#labels.set(name, this.offset);
+  }
+
+  nop(): void {
+    this.instruction("addi", x.zero, x.zero, 0);
+  }
+
+  mv(rd: Register, rs: Register): void {
+    this.instruction("addi", rd, rs, 0);
+  }
+
+  /** Any 64-bit constant, signed or unsigned, in one to eight instructions. */
+  li(rd: Register, value: number | bigint): void {
+    for (const step of loadImmediate(BigInt(value))) {
+      if (step.name === "lui") this.instruction("lui", rd, step.immediate);
+      else this.instruction(step.name, rd, step.first ? x.zero : rd, step.immediate);
+    }
+  }
+
+  /** The address of a label within 2 GiB, wherever the program runs. */
+  la(rd: Register, label: string): void {
+    this.#withLabel("auipc", "upperDistance", { rd }, label);
+    this.#withLabel("addi", "lowerDistance", { rd, rs1: rd }, label);
+  }
+
+  j(target: Target): void {
+    this.instruction("jal", x.zero, target);
+  }
+
+  jr(rs: Register): void {
+    this.instruction("jalr", x.zero, 0, rs);
+  }
+
+  /** Within 1 MiB. */
+  call(target: Target): void {
+    this.instruction("jal", x.ra, target);
+  }
+
+  ret(): void {
+    this.jr(x.ra);
+  }
+
+  beqz(rs: Register, target: Target): void {
+    this.instruction("beq", rs, x.zero, target);
+  }
+
+  bnez(rs: Register, target: Target): void {
+    this.instruction("bne", rs, x.zero, target);
+  }
+
+  csrr(rd: Register, csr: number | CsrName): void {
+    this.instruction("csrrs", rd, csr, x.zero);
+  }
+
+  csrw(csr: number | CsrName, rs: Register): void {
+    this.instruction("csrrw", x.zero, csr, rs);
+  }
+
+  byte(...values: number[]): void {
+    for (const value of values) this.#integer(1, value);
+  }
+
+  half(...values: number[]): void {
+    for (const value of values) this.#integer(2, value);
+  }
+
+  word(...values: number[]): void {
+    for (const value of values) this.#integer(4, value);
+  }
+
+  /** A label stands for its address. */
+  dword(...values: (number | bigint | string)[]): void {
+    for (const value of values) {
+      if (typeof value === "string") this.#refer(value, "address");
+      this.#integer(8, typeof value === "string" ? 0 : value);
+    }
+  }
+
+  /** The text as UTF-8, without a final zero. */
+  ascii(text: string): void {
+    this.data(new TextEncoder().encode(text));
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#bytes.bytes(bytes);
+  }
+
+  /** Zeros up to a multiple of `boundary` bytes from the base. */
+  align(boundary: number): void {
+    this.space((boundary - this.offset % boundary) % boundary);
+  }
+
+  /** Zeros. */
+  space(length: number): void {
+    this.#bytes.bytes(new Uint8Array(length));
+  }
+
+  /**
+   * @param base address of the first byte: labels used as data and the symbols count from there.
+   * @throws AssemblyError if a label is missing or too far away for the instruction that names it.
+   */
+  finish({ base = 0 }: { base?: number | bigint } = {}): Assembled {
+    const bytes = this.#bytes.finish();
+    const view = new DataView(bytes.buffer);
+    for (const reference of this.#references) this.#resolve(view, reference, BigInt(base));
+    return {
+      bytes,
+      symbols: new Map([...this.#labels].map(([name, offset]) => [name, BigInt(base) + BigInt(offset)])),
+    };
+  }
+
+  #resolve(view: DataView, { label, offset, use, instruction, operands }: Reference, base: bigint): void {
+    const target = this.#labels.get(label);
+    const place = `${instruction?.name ?? "data"} at offset ${hex(offset)}`;
+    if (target === undefined) throw new AssemblyError(`${place} names label "${label}", which does not exist`);
+    if (use === "address") return view.setBigUint64(offset, base + BigInt(target), true);
+    if (!instruction || !operands) return;
+    view.setUint32(offset, this.#encode(instruction, operands, offset, immediateFor(use, target - offset)), true);
+  }
+
+  #encode(instruction: Instruction, { values, label }: Operands, offset: number, imm: number): number {
+    try {
+      return encode(instruction, { ...values, imm });
+    } catch (error) {
+      if (!(error instanceof OperandError)) throw error;
+      const why = label === undefined ? error.message : `label "${label}" is out of reach: ${error.message}`;
+      throw new AssemblyError(`at offset ${hex(offset)}: ${why}`, { cause: error });
+    }
+  }
+
+  #withLabel(name: InstructionName, use: Use, values: Operands["values"], label: string): void {
+    const instruction = BY_NAME.get(name);
+    if (instruction) this.#refer(label, use, instruction, { values, label });
+    this.word(0);
+  }
+
+  #refer(label: string, use: Use, instruction?: Instruction, operands?: Operands): void {
+    this.#references.push({ label, offset: this.offset, use, instruction, operands });
+  }
+
+  /** @throws AssemblyError if the value fits neither signed nor unsigned. */
+  #integer(size: 1 | 2 | 4 | 8, value: number | bigint): void {
+    const bits = 8 * size;
+    if (
+      typeof value === "number" && !Number.isSafeInteger(value) || BigInt(value) >= 1n << BigInt(bits) ||
+      BigInt(value) < -(1n << BigInt(bits - 1))
+    ) {
+      throw new AssemblyError(`data at offset ${hex(this.offset)}: ${value} does not fit ${bits} bits`);
+    }
+    const view = new DataView(new ArrayBuffer(8));
+    view.setBigInt64(0, BigInt(value), true);
+    this.#bytes.bytes(new Uint8Array(view.buffer, 0, size));
+  }
+}
+
+/** auipc adds the upper 20 bits of a distance, the next instruction the lower 12, which are signed. */
+function immediateFor(use: Exclude<Use, "address">, distance: number): number {
+  switch (use) {
+    case "distance":
+      return distance;
+    case "upperDistance":
+      return upperPart(distance);
+    case "lowerDistance": {
+      const fromAuipc = distance + 4;
+      return fromAuipc - upperPart(fromAuipc);
+    }
+  }
+}
+
+function upperPart(distance: number): number {
+  return Math.floor((distance + 0x800) / 0x1000) * 0x1000;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
