@@ -1,0 +1,31 @@
+/** Bus: where devices of one kind are plugged in below the device or machine that offers it. */
+import type { Device } from "./device.ts";
+import type { Owner } from "./owner.ts";
+
+export interface Bus {
+  readonly name: string;
+  /** Only devices whose type names this bus type fit. */
+  readonly type: string;
+  readonly owner: Owner;
+  /** Devices that may be on the bus at a time. */
+  readonly capacity: number;
+  /** Tells the bus's owner of a child: last step of its realize. */
+  readonly plugged: ((child: Device) => void) | undefined;
+  /** First step of a child's unrealize. */
+  readonly unplugged: ((child: Device) => void) | undefined;
+  /** Children, created on the bus and not unplugged yet, in order of creation. */
+  readonly children: Device[];
+}
+
+export function newBus(bus: Omit<Bus, "children">): Bus {
+  return { ...bus, children: [] };
+}
+
+export function addToBus(bus: Bus, device: Device): void {
+  bus.children.push(device);
+}
+
+export function removeFromBus(bus: Bus, device: Device): void {
+  const at = bus.children.indexOf(device);
+  if (at >= 0) bus.children.splice(at, 1);
+}
