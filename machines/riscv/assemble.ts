@@ -71,9 +71,9 @@ export class Program {
   instruction<N extends InstructionName>(name: N, ...operands: OperandsOf<N>): void {
     const instruction = BY_NAME.get(name);
     if (!instruction) throw new AssemblyError(`there is no instruction ${name}`);
-    const sorted = sortOperands(instruction, operands);
+    const sorted = located(this.offset, undefined, () => sortOperands(instruction, operands));
     if (sorted.label !== undefined) this.#refer(sorted.label, "distance", instruction, sorted);
-    this.word(this.#encode(instruction, sorted, this.offset, sorted.values.imm ?? 0));
+    this.word(encodeAt(this.offset, instruction, sorted, sorted.values.imm ?? 0));
   }
 
   /** @throws AssemblyError if the name is taken. */
@@ -196,17 +196,7 @@ export class Program {
     if (target === undefined) throw new AssemblyError(`${place} names label "${label}", which does not exist`);
     if (use === "address") return view.setBigUint64(offset, base + BigInt(target), true);
     if (!instruction || !operands) return;
-    view.setUint32(offset, this.#encode(instruction, operands, offset, immediateFor(use, target - offset)), true);
-  }
-
-  #encode(instruction: Instruction, { values, label }: Operands, offset: number, imm: number): number {
-    try {
-      return encode(instruction, { ...values, imm });
-    } catch (error) {
-      if (!(error instanceof OperandError)) throw error;
-      const why = label === undefined ? error.message : `label "${label}" is out of reach: ${error.message}`;
-      throw new AssemblyError(`at offset ${hex(offset)}: ${why}`, { cause: error });
-    }
+    view.setUint32(offset, encodeAt(offset, instruction, operands, immediateFor(use, target - offset)), true);
   }
 
   #withLabel(name: InstructionName, use: Use, values: Operands["values"], label: string): void {
@@ -231,6 +221,21 @@ export class Program {
     const view = new DataView(new ArrayBuffer(8));
     view.setBigInt64(0, BigInt(value), true);
     this.#bytes.bytes(new Uint8Array(view.buffer, 0, size));
+  }
+}
+
+function encodeAt(offset: number, instruction: Instruction, { values, label }: Operands, imm: number): number {
+  return located(offset, label, () => encode(instruction, { ...values, imm }));
+}
+
+/** Says where in the program an operand does not fit. */
+function located<T>(offset: number, label: string | undefined, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof OperandError)) throw error;
+    const why = label === undefined ? error.message : `label "${label}" is out of reach: ${error.message}`;
+    throw new AssemblyError(`at offset ${hex(offset)}: ${why}`, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The operands of assembler methods, by format, in the order of assembly text. */
 import { csr, type CsrName } from "./csr_names.ts";
-import type { OperandValues } from "./encode.ts";
+import { OperandError, type OperandValues } from "./encode.ts";
 import type { Format, Instruction } from "./instruction.ts";
 import { layoutOf } from "./operands.ts";
 
@@ -43,9 +43,10 @@ export interface Operands {
   readonly label: string | undefined;
 }
 
+/** @throws OperandError if a fence's set of accesses is not one. */
 export function sortOperands(instruction: Instruction, given: OperandsByFormat[Format]): Operands {
-  const { format, name } = instruction;
-  if (format === "fence") return { values: { imm: name === "fence" ? fenceSets(given) : 0 }, label: undefined };
+  const { format } = instruction;
+  if (format === "fence") return { values: { imm: fenceSets(instruction, given) }, label: undefined };
   const values: Record<string, number> = {};
   let label: string | undefined;
   const { operands } = layoutOf(format);
@@ -68,9 +69,12 @@ function upper(value: number): number {
   return (value > 0x7ffff && value <= 0xfffff ? value - 0x100000 : value) * 0x1000;
 }
 
-function fenceSets(given: OperandsByFormat[Format]): number {
-  const [before, after] = [given[0] ?? "iorw", given[1] ?? "iorw"].map((set) =>
-    [..."iorw"].reduce((bits, access, i) => String(set).includes(access) ? bits | (8 >> i) : bits, 0)
-  );
-  return ((before ?? 0) << 4) | (after ?? 0);
+function fenceSets({ name }: Instruction, [before = "iorw", after = "iorw"]: OperandsByFormat[Format]): number {
+  const [first = 0, second = 0] = [String(before), String(after)].map((set) => {
+    if (!/^[iorw]*$/.test(set)) {
+      throw new OperandError(name, "set of accesses", set, 'made of "i", "o", "r" and "w"');
+    }
+    return [..."iorw"].reduce((bits, access, i) => set.includes(access) ? bits | (8 >> i) : bits, 0);
+  });
+  return (first << 4) | second;
 }

@@ -18,7 +18,7 @@ export function disassemble(word: number, pc: number | bigint): string {
     return (word & 3) === 3 ? `.word 0x${hex(word >>> 0, 8)}` : `.half 0x${hex(word & 0xffff, 4)}`;
   }
   const { instruction, rm } = decoded;
-  if (instruction.name === "fence") return fenceText(decoded.imm);
+  if (instruction.format === "fence") return fenceText(decoded.imm);
   const texts = layoutOf(instruction.format).operands.map((name) => operandText(name, decoded, BigInt(pc)));
   const rounding = ROUNDING[rm];
   if (rounding && rounds(instruction)) texts.push(rounding);
@@ -31,7 +31,7 @@ function rounds({ semantics }: Instruction): boolean {
 }
 
 /** Addresses stand in parentheses: directly after an offset, else after a comma. */
-function parenthesised({ name, format }: Instruction, texts: string[]): string {
+function parenthesised({ format }: Instruction, texts: string[]): string {
   const others = texts.slice(0, -1).join(",");
   switch (format) {
     case "L":
@@ -41,7 +41,7 @@ function parenthesised({ name, format }: Instruction, texts: string[]): string {
     case "lr":
       return `${others},(${texts.at(-1)})`;
     default:
-      return name === "fence.i" ? "" : texts.join(",");
+      return texts.join(",");
   }
 }
 

@@ -128,9 +128,13 @@ export const csr = <const N extends string>(name: N, f3: number, s: Semantics) =
 export const csri = <const N extends string>(name: N, f3: number, s: Semantics) =>
   encode(name, "csri", "SYSTEM", [funct3(f3)], s);
 
-/** Every other field is ignored, as forward compatibility demands (2.7 and "Zifencei"). */
+/** Predecessor and successor sets; rd and rs1 are ignored, as forward compatibility demands (2.7). */
 export const fence = <const N extends string>(name: N, f3: number, s: Semantics) =>
   encode(name, "fence", "MISC-MEM", [funct3(f3)], s);
+
+/** No operands, and every field but funct3 is ignored ("Zifencei"). */
+export const bareFence = <const N extends string>(name: N, f3: number, s: Semantics) =>
+  encode(name, "none", "MISC-MEM", [funct3(f3)], s);
 
 /** rs1, rs2; rd is zero. */
 export const sfence = <const N extends string>(name: N, f7: number, s: Semantics) =>

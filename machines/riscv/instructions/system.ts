@@ -1,8 +1,8 @@
 /** Zifencei and the privileged instructions (privileged specification, "Machine-Level" and "Supervisor-Level ISA"). */
-import { extension, fence, none, sfence } from "../encoding.ts";
+import { bareFence, extension, none, sfence } from "../encoding.ts";
 
 export const ZIFENCEI = extension("Zifencei", [
-  fence("fence.i", 0b001, { shape: "system", action: "fence.i" }),
+  bareFence("fence.i", 0b001, { shape: "system", action: "fence.i" }),
 ]);
 
 export const PRIVILEGED = extension("privileged", [
