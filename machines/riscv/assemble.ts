@@ -1,8 +1,9 @@
 /**
  * An assembler for programs written in TypeScript: one method per instruction of the table, labels, the usual
- * pseudo-instructions and data. Compressed instructions are not produced.
+ * pseudo-instructions and data.
  */
 import { type Operands, type OperandsByFormat, type Register, sortOperands, type Target } from "./assembly_operands.ts";
+import { compress } from "./compressed.ts";
 import type { CsrName } from "./csr_names.ts";
 import { encode, OperandError } from "./encode.ts";
 import type { Instruction } from "./instruction.ts";
@@ -47,9 +48,14 @@ interface Reference {
 
 const BY_NAME: ReadonlyMap<string, Instruction> = new Map(INSTRUCTIONS.map((row) => [row.name, row]));
 
+export interface AssemblerOptions {
+  /** Instructions without a label take their compressed form where there is one. Off by default. */
+  readonly compressed?: boolean;
+}
+
 /** A new, empty program with a method for every instruction. */
-export function assembler(): Assembler {
-  const program = new Program();
+export function assembler(options: AssemblerOptions = {}): Assembler {
+  const program = new Program(options);
   const methods = ROWS.map(({ name }) => [
     name.replaceAll(".", "_"),
     (...operands: OperandsOf<typeof name>) => program.instruction(name, ...operands),
@@ -61,6 +67,11 @@ export class Program {
   readonly #bytes = new Bytes();
   readonly #labels = new Map<string, number>();
   readonly #references: Reference[] = [];
+  readonly #compressed: boolean;
+
+  constructor({ compressed = false }: AssemblerOptions) {
+    this.#compressed = compressed;
+  }
 
   /** Bytes so far: the offset of what comes next. */
   get offset(): number {
@@ -73,7 +84,11 @@ export class Program {
     if (!instruction) throw new AssemblyError(`there is no instruction ${name}`);
     const sorted = located(this.offset, undefined, () => sortOperands(instruction, operands));
     if (sorted.label !== undefined) this.#refer(sorted.label, "distance", instruction, sorted);
-    this.word(encodeAt(this.offset, instruction, sorted, sorted.values.imm ?? 0));
+    const word = encodeAt(this.offset, instruction, sorted, sorted.values.imm ?? 0);
+    const { rd = 0, rs1 = 0, rs2 = 0, imm = 0 } = sorted.values;
+    const short = this.#compressed && !sorted.label ? compress(name, { rd, rs1, rs2, imm }) : undefined;
+    if (short === undefined) this.word(word);
+    else this.half(short);
   }
 
   /** @throws AssemblyError if the name is taken. */

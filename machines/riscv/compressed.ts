@@ -2,7 +2,7 @@
  * RV64C: 16-bit encodings, each a short form of one base instruction (unprivileged specification, chapter "C",
  * "RVC Instruction Set Listings"). Only reserved encodings are marked; hints are base instructions without effect.
  */
-import { extract, type Immediate, immediate } from "./immediate.ts";
+import { extract, type Immediate, immediate, insert } from "./immediate.ts";
 
 /** A register operand: a number, a 5-bit field, or a 3-bit field that names x8 to x15. */
 export type RegisterSource = number | { readonly low: number; readonly width: 3 | 5 };
@@ -133,4 +133,23 @@ function register(source: RegisterSource | undefined, halfword: number): number 
   if (source === undefined) return 0;
   if (typeof source === "number") return source;
   return source.width === 5 ? (halfword >>> source.low) & 31 : 8 + ((halfword >>> source.low) & 7);
+}
+
+/** The short form of a base instruction, or nothing if these operands have none. */
+export function compress(base: string, operands: Expansion): number | undefined {
+  for (const row of RVC) {
+    if (row.base !== base) continue;
+    const { rd, rs1, rs2, imm } = operands;
+    const registers = fieldOf(row.rd, rd) | fieldOf(row.rs1, rs1) | fieldOf(row.rs2, rs2);
+    const halfword = row.match | registers | (row.imm === undefined ? 0 : insert(row.imm, imm));
+    // Whatever did not fit its field does not come back.
+    const back = RVC.find(({ mask, match }) => (halfword & mask) === match) === row && expand(row, halfword);
+    if (back && back.rd === rd && back.rs1 === rs1 && back.rs2 === rs2 && back.imm === imm) return halfword;
+  }
+  return undefined;
+}
+
+function fieldOf(source: RegisterSource | undefined, value: number): number {
+  if (source === undefined || typeof source === "number") return 0;
+  return (source.width === 5 ? value & 31 : (value - 8) & 7) << source.low;
 }

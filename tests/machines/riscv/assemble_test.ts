@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Assembled, type Assembler, assembler, AssemblyError } from "../../../machines/riscv/assemble.ts";
+import { compress } from "../../../machines/riscv/compressed.ts";
 import { decode, type Decoded } from "../../../machines/riscv/decode.ts";
 import { disassemble } from "../../../machines/riscv/disassemble.ts";
 import { encode } from "../../../machines/riscv/encode.ts";
@@ -60,6 +61,38 @@ function callMethod(asm: Assembler, decoded: Decoded, word: number): void {
   const methods = asm as unknown as Record<string, (...operands: (number | string)[]) => void>;
   methods[name.replaceAll(".", "_")]!(...operands);
 }
+
+Deno.test("every 16-bit encoding has a base form that compresses to the same meaning", () => {
+  let count = 0;
+  for (let halfword = 0; halfword < 0x10000; halfword++) {
+    const decoded = decode(halfword);
+    if (decoded?.length !== 2) continue;
+    const short = compress(decoded.instruction.name, decoded);
+    assert(short !== undefined, disassemble(halfword, 0));
+    assertEquals(decode(short), decoded);
+    count++;
+  }
+  assert(count > 40_000);
+});
+
+Deno.test("instructions are compressed on request, those with labels never", () => {
+  const write = (asm: Assembler) => {
+    asm.addi(x.a0, x.a0, 31);
+    asm.addi(x.a0, x.a0, 32);
+    asm.sd(x.a0, 8, x.sp);
+    asm.sd(x.a0, 4, x.sp);
+    asm.beqz(x.a0, "end");
+    asm.label("end");
+    asm.ret();
+  };
+  const asm = assembler({ compressed: true });
+  write(asm);
+  const { bytes, symbols } = asm.finish();
+  assertEquals(symbols.get("end"), 16n);
+  assertEquals(new DataView(bytes.buffer).getUint16(16, true), 0x8082);
+  assertEquals(bytes.length, 18);
+  assertEquals(assemble(write).bytes.length, 24);
+});
 
 Deno.test("labels are found before and after they are placed", () => {
   const program = assemble((asm) => {
