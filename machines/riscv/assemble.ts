@@ -2,10 +2,10 @@
  * An assembler for programs written in TypeScript: one method per instruction of the table, labels, the usual
  * pseudo-instructions and data.
  */
-import { type Operands, type OperandsByFormat, type Register, sortOperands, type Target } from "./assembly_operands.ts";
+import { type OperandsByFormat, type Register, sortOperands, type Target } from "./assembly_operands.ts";
 import { compress } from "./compressed.ts";
 import type { CsrName } from "./csr_names.ts";
-import { encode, OperandError } from "./encode.ts";
+import { encode, OperandError, type OperandValues } from "./encode.ts";
 import type { Instruction } from "./instruction.ts";
 import { loadImmediate } from "./load_immediate.ts";
 import { x } from "./registers.ts";
@@ -35,15 +35,13 @@ export interface Assembled {
   readonly symbols: ReadonlyMap<string, bigint>;
 }
 
-/** What a label stands for where it is used: how its address is written there. */
-type Use = "distance" | "upperDistance" | "lowerDistance" | "address";
-
+/** A place that names a label: `patch` writes what the label stands for there, once its offset is known. */
 interface Reference {
   readonly label: string;
   readonly offset: number;
-  readonly use: Use;
-  readonly instruction: Instruction | undefined;
-  readonly operands: Operands | undefined;
+  /** What stands there, for error messages. */
+  readonly what: string;
+  readonly patch: (view: DataView, target: number, base: bigint) => void;
 }
 
 const BY_NAME: ReadonlyMap<string, Instruction> = new Map(INSTRUCTIONS.map((row) => [row.name, row]));
@@ -80,13 +78,12 @@ export class Program {
 
   /** @throws AssemblyError if an operand does not fit. */
   instruction<N extends InstructionName>(name: N, ...operands: OperandsOf<N>): void {
-    const instruction = BY_NAME.get(name);
-    if (!instruction) throw new AssemblyError(`there is no instruction ${name}`);
-    const sorted = located(this.offset, undefined, () => sortOperands(instruction, operands));
-    if (sorted.label !== undefined) this.#refer(sorted.label, "distance", instruction, sorted);
-    const word = encodeAt(this.offset, instruction, sorted, sorted.values.imm ?? 0);
-    const { rd = 0, rs1 = 0, rs2 = 0, imm = 0 } = sorted.values;
-    const short = this.#compressed && !sorted.label ? compress(name, { rd, rs1, rs2, imm }) : undefined;
+    const instruction = rowOf(name);
+    const { values, label } = located(this.offset, undefined, () => sortOperands(instruction, operands));
+    if (label !== undefined) return this.#withLabel(instruction, values, label);
+    const word = encodeAt(this.offset, instruction, values);
+    const { rd = 0, rs1 = 0, rs2 = 0, imm = 0 } = values;
+    const short = this.#compressed ? compress(name, { rd, rs1, rs2, imm }) : undefined;
     if (short === undefined) this.word(word);
     else this.half(short);
   }
@@ -105,7 +102,10 @@ export class Program {
     this.instruction("addi", rd, rs, 0);
   }
 
-  /** Any 64-bit constant, signed or unsigned, in one to eight instructions. */
+  /**
+   * Any 64-bit constant, signed or unsigned, in one to eight instructions.
+   * @throws RangeError if the value is not an integer of 64 bits.
+   */
   li(rd: Register, value: number | bigint): void {
     for (const step of loadImmediate(BigInt(value))) {
       if (step.name === "lui") this.instruction("lui", rd, step.immediate);
@@ -115,8 +115,11 @@ export class Program {
 
   /** The address of a label within 2 GiB, wherever the program runs. */
   la(rd: Register, label: string): void {
-    this.#withLabel("auipc", "upperDistance", { rd }, label);
-    this.#withLabel("addi", "lowerDistance", { rd, rs1: rd }, label);
+    this.#withLabel(rowOf("auipc"), { rd }, label, upperPart);
+    this.#withLabel(rowOf("addi"), { rd, rs1: rd }, label, (distance) => {
+      const fromAuipc = distance + 4;
+      return fromAuipc - upperPart(fromAuipc);
+    });
   }
 
   j(target: Target): void {
@@ -167,7 +170,10 @@ export class Program {
   /** A label stands for its address. */
   dword(...values: (number | bigint | string)[]): void {
     for (const value of values) {
-      if (typeof value === "string") this.#refer(value, "address");
+      const { offset } = this;
+      if (typeof value === "string") {
+        this.#refer(value, "data", (view, target, base) => view.setBigUint64(offset, base + BigInt(target), true));
+      }
       this.#integer(8, typeof value === "string" ? 0 : value);
     }
   }
@@ -205,23 +211,31 @@ export class Program {
     };
   }
 
-  #resolve(view: DataView, { label, offset, use, instruction, operands }: Reference, base: bigint): void {
+  #resolve(view: DataView, { label, offset, what, patch }: Reference, base: bigint): void {
     const target = this.#labels.get(label);
-    const place = `${instruction?.name ?? "data"} at offset ${hex(offset)}`;
-    if (target === undefined) throw new AssemblyError(`${place} names label "${label}", which does not exist`);
-    if (use === "address") return view.setBigUint64(offset, base + BigInt(target), true);
-    if (!instruction || !operands) return;
-    view.setUint32(offset, encodeAt(offset, instruction, operands, immediateFor(use, target - offset)), true);
+    if (target === undefined) {
+      throw new AssemblyError(`${what} at offset ${hex(offset)} names label "${label}", which does not exist`);
+    }
+    patch(view, target, base);
   }
 
-  #withLabel(name: InstructionName, use: Use, values: Operands["values"], label: string): void {
-    const instruction = BY_NAME.get(name);
-    if (instruction) this.#refer(label, use, instruction, { values, label });
-    this.word(0);
+  #refer(label: string, what: string, patch: Reference["patch"]): void {
+    this.#references.push({ label, offset: this.offset, what, patch });
   }
 
-  #refer(label: string, use: Use, instruction?: Instruction, operands?: Operands): void {
-    this.#references.push({ label, offset: this.offset, use, instruction, operands });
+  /** The instruction's immediate will be what `immediate` makes of the distance from here to the label. */
+  #withLabel(
+    instruction: Instruction,
+    values: OperandValues,
+    label: string,
+    immediate = (distance: number) => distance,
+  ) {
+    const { offset } = this;
+    this.#refer(label, instruction.name, (view, target) => {
+      const distance = immediate(target - offset);
+      view.setUint32(offset, encodeAt(offset, instruction, { ...values, imm: distance }, label), true);
+    });
+    this.word(encodeAt(offset, instruction, { ...values, imm: 0 }));
   }
 
   /** @throws AssemblyError if the value fits neither signed nor unsigned. */
@@ -239,8 +253,14 @@ export class Program {
   }
 }
 
-function encodeAt(offset: number, instruction: Instruction, { values, label }: Operands, imm: number): number {
-  return located(offset, label, () => encode(instruction, { ...values, imm }));
+function rowOf(name: InstructionName): Instruction {
+  const row = BY_NAME.get(name);
+  if (!row) throw new AssemblyError(`there is no instruction ${name}`);
+  return row;
+}
+
+function encodeAt(offset: number, instruction: Instruction, values: OperandValues, label?: string): number {
+  return located(offset, label, () => encode(instruction, values));
 }
 
 /** Says where in the program an operand does not fit. */
@@ -255,19 +275,6 @@ function located<T>(offset: number, label: string | undefined, run: () => T): T 
 }
 
 /** auipc adds the upper 20 bits of a distance, the next instruction the lower 12, which are signed. */
-function immediateFor(use: Exclude<Use, "address">, distance: number): number {
-  switch (use) {
-    case "distance":
-      return distance;
-    case "upperDistance":
-      return upperPart(distance);
-    case "lowerDistance": {
-      const fromAuipc = distance + 4;
-      return fromAuipc - upperPart(fromAuipc);
-    }
-  }
-}
-
 function upperPart(distance: number): number {
   return Math.floor((distance + 0x800) / 0x1000) * 0x1000;
 }
