@@ -15,6 +15,7 @@ import { DOUBLE, SINGLE } from "./soft_float/format.ts";
 import { defineFused } from "./soft_float/fused.ts";
 import { FloatLibrary } from "./soft_float/library.ts";
 import { defineMultiply } from "./soft_float/multiply.ts";
+import { defineDoubleFused, defineNative, defineSingleFused, nativeOperations } from "./soft_float/native.ts";
 import { defineRound } from "./soft_float/round.ts";
 
 export interface SoftFloat {
@@ -34,6 +35,7 @@ export function defineSoftFloat(module: ModuleBuilder): SoftFloat {
     defineDivide(library, format);
     defineSquareRoot(library, format);
     defineFused(library, format);
+    for (const operation of nativeOperations(format)) defineNative(library, format, operation);
     defineMinimum(library, format);
     defineCompare(library, format);
     defineClass(library, format);
@@ -42,6 +44,8 @@ export function defineSoftFloat(module: ModuleBuilder): SoftFloat {
       defineFromInteger(library, type, format);
     }
   }
+  defineSingleFused(library);
+  defineDoubleFused(library);
   defineBetween(library, SINGLE, DOUBLE);
   defineBetween(library, DOUBLE, SINGLE);
   return { functions: library.functions, flags: library.flags };

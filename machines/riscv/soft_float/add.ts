@@ -8,7 +8,7 @@ import { shiftRightSticky } from "./round.ts";
 /** `f64_add(a, b, rm)` and `f64_sub(a, b, rm)`. */
 export function defineAdd(library: FloatLibrary, format: Format): void {
   const name = `${format.name}_add`;
-  library.define(name, ["i64", "i64", "i32"], (f) => {
+  library.defineExact(name, ["i64", "i64", "i32"], (f) => {
     const { bits, code } = library.operands(f, format, 2);
     const [a, b] = bits as [Local, Local];
     const rm = f.params[2] as Local;
@@ -36,14 +36,14 @@ export function defineAdd(library: FloatLibrary, format: Format): void {
         giveBack(format.boxed(format.placedSign(select(isSum, format.sign(a), signOfCancelled(rm))))),
       ]),
       giveBack(
-        library.use(`${format.name}_round`, format.sign(a), i32.sub(exponent, i32.const(format.bias + 62)), sum, rm),
+        library.exact(`${format.name}_round`, format.sign(a), i32.sub(exponent, i32.const(format.bias + 62)), sum, rm),
       ),
     ];
   });
-  library.define(`${format.name}_sub`, ["i64", "i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_sub`, ["i64", "i64", "i32"], (f) => {
     const [a, b, rm] = f.params as [Local, Local, Local];
     // A single that is not boxed stays so, and the sign of a NaN is never seen.
-    return [giveBack(library.use(name, a, i64.xor(b, format.signMask), rm))];
+    return [giveBack(library.exact(name, a, i64.xor(b, format.signMask), rm))];
   });
 }
 

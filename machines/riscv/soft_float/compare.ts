@@ -40,7 +40,7 @@ export function defineMinimum(library: FloatLibrary, format: Format): void {
           when(i32.eqz(format.isNan(b)), [giveBack(format.boxed(b))]),
           giveBack(format.canonicalNan),
         ]),
-        giveBack(format.register(native[which](format.native(a), format.native(b)))),
+        giveBack(format.boxed(format.nativeBits(native[which](format.native(a), format.native(b))))),
       ];
     });
   }

@@ -97,7 +97,7 @@ export function defineFromInteger(library: FloatLibrary, type: IntegerType, form
           when(i64.lt_s(value, i64.const(0)), [set(value, i64.sub(i64.const(0), value))]),
         ]
         : [],
-      giveBack(library.use(`${format.name}_round`, sign, i32.const(0), value, rm)),
+      giveBack(library.exact(`${format.name}_round`, sign, i32.const(0), value, rm)),
     ];
   });
 }
@@ -119,7 +119,7 @@ export function defineBetween(library: FloatLibrary, from: Format, to: Format): 
       when(from.isInfinite(a), [giveBack(signed(to.infinity))]),
       when(from.isZero(a), [giveBack(signed(i64.const(0)))]),
       ...unpack,
-      giveBack(library.use(`${to.name}_round`, from.sign(a), exponent, significand, rm)),
+      giveBack(library.exact(`${to.name}_round`, from.sign(a), exponent, significand, rm)),
     ];
   });
 }

@@ -9,7 +9,7 @@ import { highHalf, lowHalf } from "./wide.ts";
 
 /** `f64_div(a, b, rm)`. */
 export function defineDivide(library: FloatLibrary, format: Format): void {
-  library.define(`${format.name}_div`, ["i64", "i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_div`, ["i64", "i64", "i32"], (f) => {
     const { bits, code } = library.operands(f, format, 2);
     const [a, b] = bits as [Local, Local];
     const rm = f.params[2] as Local;
@@ -38,7 +38,7 @@ export function defineDivide(library: FloatLibrary, format: Format): void {
       ...divideWide(f, quotient, dividend, y.significand),
       // The remainder is dividend × 2^64 − quotient × divisor, which is below 2^64.
       set(quotient, i64.or(quotient, asBit(i64.ne(i64.mul(quotient, y.significand), i64.const(0))))),
-      giveBack(library.use(
+      giveBack(library.exact(
         `${format.name}_round`,
         sign,
         i32.sub(i32.sub(x.exponent, y.exponent), i32.const(63)),
@@ -84,7 +84,7 @@ function divideWide(f: FunctionBuilder, quotient: Local, dividend: Local, diviso
 
 /** `f64_sqrt(a, rm)`. */
 export function defineSquareRoot(library: FloatLibrary, format: Format): void {
-  library.define(`${format.name}_sqrt`, ["i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_sqrt`, ["i64", "i32"], (f) => {
     const { bits, code } = library.operands(f, format, 1);
     const [a] = bits as [Local];
     const rm = f.params[1] as Local;
@@ -119,7 +119,7 @@ export function defineSquareRoot(library: FloatLibrary, format: Format): void {
         set(steps, i32.sub(steps, i32.const(1))),
         branchIf(again, steps),
       ]),
-      giveBack(library.use(
+      giveBack(library.exact(
         `${format.name}_round`,
         i64.const(0),
         i32.sub(i32.shr_s(exponent, i32.const(1)), i32.const(digits + 1 - 32)),

@@ -13,22 +13,26 @@ export class Format {
   /** The biased exponent of infinities and NaNs. */
   readonly maximumExponent: number;
   readonly #magnitudeMask: bigint;
-  readonly #infinityBits: bigint;
+  /** The encoding of +∞. */
+  readonly infinityBits: bigint;
+  /** The encoding of the smallest positive normal number. */
+  readonly smallestNormal: bigint;
   readonly #quietBit: bigint;
 
   constructor(readonly name: "f32" | "f64", readonly width: 32 | 64, readonly fractionBits: number) {
     this.maximumExponent = 2 ** (width - 1 - fractionBits) - 1;
     this.bias = (this.maximumExponent - 1) / 2;
     this.#magnitudeMask = (1n << BigInt(width - 1)) - 1n;
-    this.#infinityBits = BigInt(this.maximumExponent) << BigInt(fractionBits);
+    this.infinityBits = BigInt(this.maximumExponent) << BigInt(fractionBits);
+    this.smallestNormal = 1n << BigInt(fractionBits);
     this.#quietBit = 1n << BigInt(fractionBits - 1);
   }
 
   get infinity(): Expr {
-    return i64.const(this.#infinityBits);
+    return i64.const(this.infinityBits);
   }
   get largest(): Expr {
-    return i64.const(this.#infinityBits - 1n);
+    return i64.const(this.infinityBits - 1n);
   }
   get signMask(): Expr {
     return i64.const(BigInt.asIntN(64, 1n << BigInt(this.width - 1)));
@@ -38,7 +42,7 @@ export class Format {
     return this.boxed(this.#canonicalBits);
   }
   get #canonicalBits(): Expr {
-    return i64.const(this.#infinityBits | this.#quietBit);
+    return i64.const(this.infinityBits | this.#quietBit);
   }
 
   /** The number in a register. A single whose upper half is not all ones counts as the canonical NaN. */
@@ -95,14 +99,18 @@ export class Format {
     return i64.ge_u(this.magnitude(bits), this.infinity);
   }
 
-  /** The WebAssembly number in a register that is known to hold one. */
+  /** The WebAssembly number with this encoding; the upper half of a single's register is not looked at. */
   native(bits: Expr): Expr {
     return this.width === 64 ? f64.reinterpret_i64(bits) : f32.reinterpret_i32(i32.wrap_i64(bits));
   }
-  /** The register that holds a WebAssembly number. It must not be a NaN: its payload would be the host's choice. */
-  register(native: Expr): Expr {
-    if (this.width === 64) return i64.reinterpret_f64(native);
-    return this.boxed(i64.extend_i32_u(i32.reinterpret_f32(native)));
+  /** The encoding of a WebAssembly number. A NaN must not get into a register: its payload is the host's choice. */
+  nativeBits(native: Expr): Expr {
+    return this.width === 64 ? i64.reinterpret_f64(native) : i64.extend_i32_u(i32.reinterpret_f32(native));
+  }
+  /** Whether registers hold numbers of this format. */
+  areBoxed(registers: readonly Expr[]): Expr {
+    if (this.width === 64) return i32.const(1);
+    return i64.ge_u(registers.reduce((a, b) => i64.and(a, b)), BOX);
   }
 
   /**

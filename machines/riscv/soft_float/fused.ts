@@ -16,7 +16,7 @@ import {
 
 /** `f64_fma(a, b, c, rm)` = a × b + c. */
 export function defineFused(library: FloatLibrary, format: Format): void {
-  library.define(`${format.name}_fma`, ["i64", "i64", "i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_fma`, ["i64", "i64", "i64", "i32"], (f) => {
     const { bits, code } = library.operands(f, format, 3);
     const [a, b, c] = bits as [Local, Local, Local];
     const rm = f.params[3] as Local;
@@ -76,7 +76,7 @@ export function defineFused(library: FloatLibrary, format: Format): void {
         ]),
       ]),
       ...normalizeWide(f, product, exponent),
-      giveBack(library.use(`${format.name}_round`, sign, exponent, product.high, rm)),
+      giveBack(library.exact(`${format.name}_round`, sign, exponent, product.high, rm)),
     ];
   });
 }

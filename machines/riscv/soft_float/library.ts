@@ -20,25 +20,40 @@ export interface Operands {
 }
 
 export class FloatLibrary {
+  /** What instructions call. */
   readonly functions: Map<string, Callee> = new Map();
+  /** What those fall back on, or end with: integers only, right for all operands. */
+  readonly #exact: Map<string, Callee> = new Map();
   readonly flags: Global;
 
   constructor(readonly module: ModuleBuilder) {
     this.flags = module.global("i32", 0);
   }
 
-  /** Defines a function that gives an i64. */
-  define(name: string, params: readonly ValueType[], write: (f: FunctionBuilder) => Statements): Callee {
-    const callee = this.module.function(name, { params, results: ["i64"] }, write);
-    this.functions.set(name, callee);
-    return callee;
+  /** Defines a function that instructions call. It gives an i64. */
+  define(name: string, params: readonly ValueType[], write: (f: FunctionBuilder) => Statements): void {
+    this.functions.set(name, this.module.function(name, { params, results: ["i64"] }, write));
   }
 
-  /** A call of a function that is already defined. */
-  use(name: string, ...args: Expr[]): Expr {
-    const callee = this.functions.get(name);
-    if (!callee) throw new Error(`soft-float function "${name}" is used before it is defined`);
-    return call(callee, ...args);
+  /** Defines a function for the use of others. It gives an i64. */
+  defineExact(name: string, params: readonly ValueType[], write: (f: FunctionBuilder) => Statements): void {
+    this.#exact.set(name, this.module.function(`${name}_exact`, { params, results: ["i64"] }, write));
+  }
+
+  /** Lets instructions call an exact function as it is. */
+  publish(name: string): void {
+    this.functions.set(name, this.#exactly(name));
+  }
+
+  /** A call of a function that `defineExact` has defined before. */
+  exact(name: string, ...args: Expr[]): Expr {
+    return call(this.#exactly(name), ...args);
+  }
+
+  #exactly(name: string): Callee {
+    const callee = this.#exact.get(name);
+    if (!callee) throw new Error(`exact soft-float function "${name}" is used before it is defined`);
+    return callee;
   }
 
   raise(flags: number): Statement {

@@ -8,7 +8,7 @@ import { multiplyWide, wide } from "./wide.ts";
 
 /** `f64_mul(a, b, rm)`. */
 export function defineMultiply(library: FloatLibrary, format: Format): void {
-  library.define(`${format.name}_mul`, ["i64", "i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_mul`, ["i64", "i64", "i32"], (f) => {
     const { bits, code } = library.operands(f, format, 2);
     const [a, b] = bits as [Local, Local];
     const rm = f.params[2] as Local;
@@ -27,7 +27,7 @@ export function defineMultiply(library: FloatLibrary, format: Format): void {
       ...x.code,
       ...y.code,
       ...multiplyWide(f, product, x.significand, y.significand),
-      giveBack(library.use(
+      giveBack(library.exact(
         `${format.name}_round`,
         sign,
         i32.add(i32.add(x.exponent, y.exponent), i32.const(64)),

@@ -28,7 +28,7 @@ export function asBit(condition: Expr): Expr {
  * not zero, bit 0 sticky. Raises OF, UF and NX; tininess is detected after rounding (chapter "F", "Underflow").
  */
 export function defineRound(library: FloatLibrary, format: Format): void {
-  library.define(`${format.name}_round`, ["i64", "i32", "i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_round`, ["i64", "i32", "i64", "i32"], (f) => {
     const [sign, exponent, significand, rm] = f.params as [Local, Local, Local, Local];
     const zeros = f.local("i64"), increment = f.local("i64"), kept = f.local("i64"), tiny = f.local("i32");
     const dropped = 63 - format.fractionBits;
