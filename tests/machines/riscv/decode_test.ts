@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { decode, type Decoded } from "../../../machines/riscv/decode.ts";
-import { HAS_OBJDUMP, isLegal, objdump } from "./objdump.ts";
+import { HAS_BINUTILS, isLegal, objdump } from "./binutils.ts";
 import { randomNumbers, randomWords } from "./random_words.ts";
 
 /** What of a decoded instruction is not 0, its name first. */
@@ -75,7 +75,7 @@ Deno.test("fences ignore the fields that are kept for later fences", () => {
   assertEquals(decode(0xccc1_1d8f)?.instruction.name, "fence.i");
 });
 
-Deno.test({ name: "every 16-bit encoding is as legal as objdump says", ignore: !HAS_OBJDUMP }, () => {
+Deno.test({ name: "every 16-bit encoding is as legal as objdump says", ignore: !HAS_BINUTILS }, () => {
   const halfwords = Uint16Array.from({ length: 0x10000 }, (_, i) => i).filter((halfword) => (halfword & 3) !== 3);
   const expected = objdump(new Uint8Array(halfwords.buffer));
   assertEquals(expected.size, halfwords.length);
@@ -87,7 +87,7 @@ Deno.test({ name: "every 16-bit encoding is as legal as objdump says", ignore: !
   });
 });
 
-Deno.test({ name: "random words are as legal as objdump says", ignore: !HAS_OBJDUMP }, () => {
+Deno.test({ name: "random words are as legal as objdump says", ignore: !HAS_BINUTILS }, () => {
   const words = randomWords(100_000, randomNumbers(20_240_601));
   const expected = objdump(new Uint8Array(words.buffer));
   assertEquals(expected.size, words.length);

@@ -4,7 +4,7 @@ import { decode } from "../../../machines/riscv/decode.ts";
 import { disassemble } from "../../../machines/riscv/disassemble.ts";
 import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
 import { baseForm } from "./compressed_text.ts";
-import { HAS_OBJDUMP, isLegal, objdump } from "./objdump.ts";
+import { HAS_BINUTILS, isLegal, objdump } from "./binutils.ts";
 import { randomNumbers, randomWords } from "./random_words.ts";
 
 Deno.test("instructions read as in assembly source", () => {
@@ -79,7 +79,7 @@ Deno.test("a branch past either end of the address space wraps", () => {
   assertEquals(disassemble(0x0040006f, 0xffff_ffff_ffff_fffcn), "jal zero,0x0");
 });
 
-Deno.test({ name: "random words of every instruction read as objdump says", ignore: !HAS_OBJDUMP }, () => {
+Deno.test({ name: "random words of every instruction read as objdump says", ignore: !HAS_BINUTILS }, () => {
   // Random fields make hardly any fence that objdump accepts: all sets of accesses, and fence.i.
   const fences = [0x0000_100f, ...Array.from({ length: 256 }, (_, sets) => 0x0000_000f | sets << 20)];
   const words = Uint32Array.from([...randomWords(60_000, randomNumbers(7)), ...fences]).filter((word) => decode(word));
@@ -100,7 +100,7 @@ Deno.test({ name: "random words of every instruction read as objdump says", igno
 });
 
 Deno.test(
-  { name: "every compressed instruction reads as the base form of what objdump says", ignore: !HAS_OBJDUMP },
+  { name: "every compressed instruction reads as the base form of what objdump says", ignore: !HAS_BINUTILS },
   () => {
     const halfwords = Uint16Array.from({ length: 0x10000 }, (_, i) => i)
       .filter((halfword) => (halfword & 3) !== 3 && decode(halfword) !== undefined);
