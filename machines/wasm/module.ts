@@ -42,11 +42,11 @@ export class ModuleBuilder {
   readonly #imports: Callee[] = [];
   readonly #functions: { callee: Callee; exported: boolean; body: Bytes | undefined }[] = [];
   readonly #globals: { type: ValueType; mutable: boolean; initial: number | bigint }[] = [];
-  #memoryPages: number | undefined;
+  #memoryPages: { minimum: number; maximum: number } | undefined;
 
-  /** Imports a shared memory of exactly this many 64 KiB pages. */
-  importMemory(pages: number): void {
-    this.#memoryPages = pages;
+  /** Imports a shared memory of exactly this many 64 KiB pages, or of any size between two. */
+  importMemory(minimum: number, maximum: number = minimum): void {
+    this.#memoryPages = { minimum, maximum };
   }
 
   /** @throws Error after the first function: indices are already given out. */
@@ -100,7 +100,8 @@ export class ModuleBuilder {
     const imports = new Bytes().unsigned(this.#imports.length + (this.#memoryPages === undefined ? 0 : 1));
     for (const callee of this.#imports) imports.name("env").name(callee.name).byte(0x00).unsigned(this.#type(callee));
     if (this.#memoryPages !== undefined) {
-      imports.name("env").name("memory").byte(0x02).byte(0x03).unsigned(this.#memoryPages).unsigned(this.#memoryPages);
+      imports.name("env").name("memory").byte(0x02).byte(0x03);
+      imports.unsigned(this.#memoryPages.minimum).unsigned(this.#memoryPages.maximum);
     }
     const functions = new Bytes().unsigned(this.#functions.length);
     const code = new Bytes().unsigned(this.#functions.length);

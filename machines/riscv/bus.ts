@@ -1,0 +1,34 @@
+/** What a hart needs of its address space, below the TLB: accesses that are not guest memory, and the map of what is. */
+
+/** Physical addresses come as int32 halves. Sizes are 1, 2, 4 or 8 bytes. */
+export interface Bus {
+  /** Low 32 bits of the value; `high` has the others and `failed` says whether the access succeeded. */
+  read(hi: number, lo: number, size: 1 | 2 | 4 | 8): number;
+  /** True if the access failed. */
+  write(hi: number, lo: number, size: 1 | 2 | 4 | 8, valueLo: number, valueHi: number): boolean;
+  readonly high: number;
+  readonly failed: boolean;
+  /** RAM and ROM in the hart's guest memory, as they are mapped now. */
+  ranges(): readonly MemoryRange[];
+  dispose(): void;
+}
+
+/** A range of physical addresses that is guest memory. */
+export interface MemoryRange {
+  readonly first: bigint;
+  /** Inclusive. */
+  readonly last: bigint;
+  /** Of the first byte in guest memory. */
+  readonly offset: number;
+  readonly readonly: boolean;
+}
+
+/** What happened to the map or to memory, told to the hart. */
+export interface BusEvents {
+  /** Ranges came or went. */
+  mapChanged(): void;
+  /** Bytes of guest memory are no longer mapped where they were. */
+  unmapped(offset: number, length: number): void;
+  /** Bytes of guest memory were written by someone other than a hart. */
+  stored(offset: number, length: number): void;
+}

@@ -1,0 +1,108 @@
+/**
+ * What the harts of one machine share, as they share one guest memory: the interpreter's instance and the decoded pages.
+ * One hart runs at a time.
+ */
+import type { GuestMemory } from "../../ecs/ram_block.ts";
+import { DecodedPages, decodedPagesBytes, type DecodedPageUsers } from "./decoded_pages.ts";
+import type { HartImportFunctions } from "./imports.ts";
+import { type InterpreterExports, interpreterModule } from "./interpreter.ts";
+import { HART_BYTES } from "./layout.ts";
+
+/** 32 KiB each: an 8 MiB kernel's hot pages and its programs' fit. */
+const DECODED_PAGES = 1024;
+
+/** What the generated code calls while a hart runs. */
+export interface RunningHart extends
+  Omit<
+    { readonly [N in keyof HartImportFunctions]: HartImportFunctions[N] },
+    "decodeRun" | "createPage" | "retirePage"
+  > {
+  readonly base: number;
+  flushFetches(): void;
+}
+
+const EXECUTIONS: WeakMap<GuestMemory, Execution> = new WeakMap();
+
+/** The execution of a guest memory, made with its first hart. */
+export function executionOf(memory: GuestMemory): Execution {
+  const known = EXECUTIONS.get(memory);
+  if (known) return known;
+  const execution = new Execution(memory);
+  EXECUTIONS.set(memory, execution);
+  return execution;
+}
+
+/** Bytes of guest memory that harts take beside RAM; `memoryBytes` is the size of the whole memory. */
+export function executionBytes(harts: number, memoryBytes: number): number {
+  return harts * HART_BYTES + decodedPagesBytes(memoryBytes, DECODED_PAGES) + 0x10000;
+}
+
+export class Execution implements DecodedPageUsers {
+  readonly pages: DecodedPages;
+  readonly exports: InterpreterExports;
+  readonly #harts: Set<RunningHart> = new Set();
+  readonly #memory: GuestMemory;
+  #running: RunningHart | undefined;
+
+  constructor(memory: GuestMemory) {
+    this.#memory = memory;
+    this.pages = new DecodedPages(memory, DECODED_PAGES, this);
+    const running = (): RunningHart => {
+      if (this.#running === undefined) throw new Error("the interpreter calls while no hart runs");
+      return this.#running;
+    };
+    const imports: HartImportFunctions = {
+      decodeRun: (slot) => this.pages.decodeRun(unsigned(slot)),
+      createPage: (_base, source) => this.pages.create(unsigned(source)),
+      retirePage: (_base, source) => this.pages.retire(unsigned(source)),
+      decodeSingle: (base, word) => running().decodeSingle(base, word),
+      execute: (base, slot) => running().execute(base, unsigned(slot)),
+      raise: (base, cause) => running().raise(base, cause),
+      raiseIllegal: (base, slot) => running().raiseIllegal(base, unsigned(slot)),
+      load: (base, bytes) => running().load(base, bytes),
+      store: (base, bytes) => running().store(base, bytes),
+      loadPhysical: (base) => running().loadPhysical(base),
+      storePhysical: (base) => running().storePhysical(base),
+      fetchHalfword: (base) => running().fetchHalfword(base),
+    };
+    const instance = new WebAssembly.Instance(interpreterModule(), { env: { memory: memory.memory, ...imports } });
+    // The generator defines exactly these exports.
+    this.exports = instance.exports as unknown as InterpreterExports;
+  }
+
+  add(hart: RunningHart): void {
+    this.#harts.add(hart);
+  }
+
+  /** With its last hart, the execution gives back its share of guest memory. */
+  remove(hart: RunningHart): void {
+    this.#harts.delete(hart);
+    if (this.#harts.size > 0) return;
+    EXECUTIONS.delete(this.#memory);
+    this.pages.dispose();
+  }
+
+  /** Runs a hart until its budget is spent. */
+  run(hart: RunningHart): void {
+    if (this.#running !== undefined) throw new Error("a hart runs already in this guest memory");
+    this.#running = hart;
+    try {
+      this.exports.run(hart.base);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  pageCreated(source: number): void {
+    for (const hart of this.#harts) this.exports.dropWriters(hart.base, source);
+  }
+
+  pagesDropped(): void {
+    for (const hart of this.#harts) hart.flushFetches();
+  }
+}
+
+/** Addresses leave WebAssembly as signed numbers. */
+function unsigned(address: number): number {
+  return address >>> 0;
+}

@@ -1,0 +1,261 @@
+/** What each form of an instruction does in the interpreter: statements made from the semantics in the table. */
+import { call, type Callee, choose, type Expr, i32, i64, type Local } from "../wasm/expression.ts";
+import type { Global } from "../wasm/module.ts";
+import { branch, branchIf, type Label, set, type Statement, type Statements, store, when } from "../wasm/statement.ts";
+import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
+import type { Semantics } from "./instruction.ts";
+import * as at from "./layout.ts";
+import { type Mmu, NO_ADDRESS, tlbOffset } from "./mmu.ts";
+import type { Form } from "./opcodes.ts";
+import { READ, WRITE } from "./page_walk.ts";
+
+/** The interpreter's registers. */
+export interface Machine {
+  readonly base: Local;
+  /** The current slot. */
+  readonly slot: Local;
+  /** i64: pc − (slot >> SLOT_SHIFT), constant within a page. */
+  readonly anchor: Local;
+  readonly budget: Local;
+  /** The TLB context for loads and stores. */
+  readonly tlb: Local;
+  /** i64: where to go on, for `jump`; the address of a memory access, for `loadSlow` and `storeSlow`. */
+  readonly target: Local;
+  /** i32: the kind of a slow access. */
+  readonly kind: Local;
+  /** Scratch: two i64 and two i32. */
+  readonly first: Local;
+  readonly second: Local;
+  readonly third: Local;
+  readonly address: Local;
+  readonly rm: Local;
+  readonly labels: Readonly<
+    Record<"next" | "jump" | "reload" | "illegal" | "execute" | "loadSlow" | "storeSlow", Label>
+  >;
+  readonly mmu: Mmu;
+  /** Accrued exception flags of the soft-float functions. */
+  readonly flags: Global;
+}
+
+export const slotField = (m: Machine, offset: number) => i32.load16_u(m.slot, offset);
+const register = (m: Machine, field: number) => i32.add(m.base, slotField(m, field));
+const read = (m: Machine, field: number) => i64.load(register(m, field));
+const immediate = (m: Machine) => i64.load32_s(m.slot, at.SLOT_IMM);
+export const currentPc = (m: Machine): Expr =>
+  i64.add(m.anchor, i64.extend_i32_u(i32.shr_u(m.slot, i32.const(at.SLOT_SHIFT))));
+
+/** Writes rd. The address is taken before the value, as the emitter does: values may not change it. */
+export const writeRd = (m: Machine, value: Expr): Statement => store.i64(register(m, at.SLOT_RD), value);
+
+/** On to the instruction behind this one. */
+function advance(m: Machine, length: number): Statements {
+  return [set(m.slot, i32.add(m.slot, i32.const((length / 2) * at.SLOT_BYTES))), branch(m.labels.next)];
+}
+
+const OPERAND_FIELDS: Readonly<Record<string, number>> = {
+  rs1: at.SLOT_RS1,
+  fs1: at.SLOT_RS1,
+  rs2: at.SLOT_RS2,
+  fs2: at.SLOT_RS2,
+  fs3: at.SLOT_RS3,
+};
+
+/** Gives an expression its operands: those used more than once are read into scratch locals first. */
+function bind(m: Machine, e: Expr, others: Readonly<Record<string, Expr>> = {}): { code: Statement[]; value: Expr } {
+  const code: Statement[] = [];
+  const scratch = [m.first, m.second, m.third];
+  const meanings = new Map<string, Expr>();
+  for (const [name, count] of countOperands(e)) {
+    const field = OPERAND_FIELDS[name];
+    const meaning = others[name] ??
+      (field !== undefined ? read(m, field) : name === "imm" ? immediate(m) : name === "pc" ? currentPc(m) : undefined);
+    if (meaning === undefined) throw new Error(`operand "${name}" has no meaning in the interpreter`);
+    const local = count > 1 && field !== undefined ? scratch.pop() : undefined;
+    if (local) code.push(set(local, meaning));
+    meanings.set(name, local ?? meaning);
+  }
+  return { code, value: replaceOperands(e, (name) => meanings.get(name) ?? e) };
+}
+
+/** Tag compare of a TLB entry: the entry is that of the first byte, the page that of the last. */
+function tlbHit(m: Machine, table: number, bytes: number): { hit: Expr; address: Expr } {
+  const entry = i32.add(m.tlb, tlbOffset(m.target));
+  const last = bytes === 1 ? m.target : i64.add(m.target, i64.const(bytes - 1));
+  return {
+    hit: i64.eq(
+      i64.load({ kind: "tee", type: "i32", local: m.address, value: entry }, table),
+      i64.and(last, i64.const(-at.PAGE_BYTES)),
+    ),
+    address: i32.add(i32.wrap_i64(m.target), i32.load(m.address, table + 8)),
+  };
+}
+
+const requireFloat = (m: Machine): Statement => branchIf(m.labels.illegal, i32.eqz(i32.load(m.base, at.FS)));
+/** mstatus.FS becomes Dirty with every write of a float register or flag (privileged specification, 3.1.6.6). */
+const dirtyFloat = (m: Machine): Statement => store.i32(m.base, i32.const(3), at.FS);
+
+function loadHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shape: "load" }>): Statements {
+  const size = Math.log2(s.bytes);
+  const isFloat = s.file === "f";
+  const kind = size | (s.signed ? at.KIND_SIGNED : 0) | (isFloat ? at.KIND_FLOAT : 0);
+  const { hit, address } = tlbHit(m, at.READ_TABLE, s.bytes);
+  const loads = s.signed && !isFloat
+    ? [i64.load8_s, i64.load16_s, i64.load32_s, i64.load]
+    : [i64.load8_u, i64.load16_u, i64.load32_u, i64.load];
+  const load = (loads[size] ?? i64.load)(address);
+  return [
+    ...(isFloat ? [requireFloat(m)] : []),
+    set(m.target, i64.add(read(m, at.SLOT_RS1), immediate(m))),
+    when(i32.eqz(hit), [set(m.kind, i32.const(kind)), branch(m.labels.loadSlow)]),
+    writeRd(m, isFloat && size === 2 ? i64.or(load, i64.const(-1n << 32n)) : load),
+    ...(isFloat ? [dirtyFloat(m)] : []),
+    ...advance(m, length),
+  ];
+}
+
+function storeHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shape: "store" }>): Statements {
+  const { hit, address } = tlbHit(m, at.WRITE_TABLE, s.bytes);
+  const stores = { 1: store.i64_8, 2: store.i64_16, 4: store.i64_32, 8: store.i64 };
+  return [
+    ...(s.file === "f" ? [requireFloat(m)] : []),
+    set(m.target, i64.add(read(m, at.SLOT_RS1), immediate(m))),
+    when(i32.eqz(hit), [set(m.kind, i32.const(s.bytes)), branch(m.labels.storeSlow)]),
+    stores[s.bytes](address, read(m, at.SLOT_RS2)),
+    ...advance(m, length),
+  ];
+}
+
+/** Keeps what TypeScript may look at up to date around a call. */
+export function saved(m: Machine, calls: Statements): Statements {
+  return [
+    store.i64(m.base, currentPc(m), at.PC),
+    store.i32(m.base, m.budget, at.BUDGET),
+    ...calls,
+    set(m.budget, i32.load(m.base, at.BUDGET)),
+  ];
+}
+
+/** Leaves in `address` where an atomic access at x[rs1] goes, or reloads after an exception. */
+function locateAtomic(m: Machine, bytes: 4 | 8, access: typeof READ | typeof WRITE): Statements {
+  const { hit, address } = tlbHit(m, access === READ ? at.READ_TABLE : at.WRITE_TABLE, 1);
+  const misaligned = i64.ne(i64.and(m.target, i64.const(bytes - 1)), i64.const(0));
+  return [
+    set(m.target, read(m, at.SLOT_RS1)),
+    when(i32.or(misaligned, i32.eqz(hit)), [
+      ...saved(m, [
+        set(m.address, call(m.mmu.locateAtomic, m.base, m.target, i32.const(bytes), i32.const(access))),
+      ]),
+      branchIf(m.labels.reload, i32.eq(m.address, i32.const(NO_ADDRESS))),
+    ], [set(m.address, address)]),
+  ];
+}
+
+function atomicHandler(m: Machine, form: Form, s: Semantics): Statements {
+  const storeAt = (bytes: 4 | 8, value: Expr) =>
+    bytes === 8 ? store.i64(m.address, value) : store.i64_32(m.address, value);
+  const loadAt = (bytes: 4 | 8) => bytes === 8 ? i64.load(m.address) : i64.load32_s(m.address);
+  switch (s.shape) {
+    case "atomic": {
+      const { code, value } = bind(m, s.next, { old: m.first, rs2: m.second });
+      return [
+        ...locateAtomic(m, s.bytes, WRITE),
+        set(m.first, loadAt(s.bytes)),
+        set(m.second, read(m, at.SLOT_RS2)),
+        ...code,
+        storeAt(s.bytes, value),
+        writeRd(m, m.first),
+        ...advance(m, form.length),
+      ];
+    }
+    case "loadReserved":
+      return [
+        ...locateAtomic(m, s.bytes, READ),
+        set(m.first, loadAt(s.bytes)),
+        store.i64(m.base, i64.extend_i32_u(m.address), at.RESERVATION),
+        store.i64(m.base, m.first, at.RESERVED_VALUE),
+        writeRd(m, m.first),
+        ...advance(m, form.length),
+      ];
+    case "storeConditional":
+      // Succeeds if the memory still holds what load-reserved saw, as QEMU does: no store has to look for reservations.
+      return [
+        ...locateAtomic(m, s.bytes, WRITE),
+        set(
+          m.rm,
+          choose(
+            i64.eq(i64.load(m.base, at.RESERVATION), i64.extend_i32_u(m.address)),
+            i64.eq(i64.load(m.base, at.RESERVED_VALUE), loadAt(s.bytes)),
+            i32.const(0),
+          ),
+        ),
+        when(m.rm, [storeAt(s.bytes, read(m, at.SLOT_RS2))]),
+        store.i64(m.base, i64.const(-1), at.RESERVATION),
+        writeRd(m, i64.extend_i32_u(i32.eqz(m.rm))),
+        ...advance(m, form.length),
+      ];
+    default:
+      throw new Error(`"${s.shape}" is not atomic`);
+  }
+}
+
+function floatHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shape: "float" }>): Statements {
+  const { code, value } = bind(m, s.result, { rm: m.rm });
+  const dynamic: Statements = [
+    set(m.rm, i32.load8_u(m.slot, at.SLOT_RM)),
+    when(i32.eq(m.rm, i32.const(7)), [
+      set(m.rm, i32.load(m.base, at.FRM)),
+      // Modes 5 to 7 are reserved in frm, too.
+      branchIf(m.labels.illegal, i32.gt_u(m.rm, i32.const(4))),
+    ]),
+  ];
+  return [
+    requireFloat(m),
+    ...(s.rounds ? dynamic : []),
+    ...code,
+    writeRd(m, value),
+    dirtyFloat(m),
+    ...advance(m, length),
+  ];
+}
+
+/** The statements of one form. Each path ends with a branch to one of the labels. */
+export function handler(m: Machine, form: Form): Statements {
+  const { semantics: s } = form.instruction;
+  const { length, near } = form;
+  const distance = set(m.slot, i32.add(m.slot, i32.load(m.slot, at.SLOT_IMM)));
+  const link = i64.add(currentPc(m), i64.const(length));
+  switch (s.shape) {
+    case "compute": {
+      const { code, value } = bind(m, s.result);
+      return [...code, writeRd(m, value), ...advance(m, length)];
+    }
+    case "load":
+      return loadHandler(m, form, s);
+    case "store":
+      return storeHandler(m, form, s);
+    case "branch": {
+      const { code, value } = bind(m, s.taken);
+      const there: Statements = near
+        ? [distance, branch(m.labels.next)]
+        : [set(m.target, i64.add(currentPc(m), immediate(m))), branch(m.labels.jump)];
+      return [...code, when(value, there), ...advance(m, length)];
+    }
+    case "jump": {
+      if (near) return [writeRd(m, link), distance, branch(m.labels.next)];
+      const { code, value } = bind(m, s.target);
+      return [...code, set(m.target, value), writeRd(m, link), branch(m.labels.jump)];
+    }
+    case "atomic":
+    case "loadReserved":
+    case "storeConditional":
+      return atomicHandler(m, form, s);
+    case "float":
+      return floatHandler(m, form, s);
+    case "csr":
+      return [branch(m.labels.execute)];
+    case "system":
+      // Other harts and devices see every store at once, and decoded code follows them: fences have nothing to do.
+      if (s.action === "fence" || s.action === "fence.i") return advance(m, length);
+      return [branch(m.labels.execute)];
+  }
+}

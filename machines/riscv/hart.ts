@@ -1,0 +1,489 @@
+/**
+ * A hart (hardware thread) of RV64GC with machine, supervisor and user mode: its state in guest memory, and what the
+ * generated interpreter leaves to TypeScript: traps, CSRs, system instructions, and accesses that are not guest memory.
+ */
+import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
+import type { Bus, BusEvents } from "./bus.ts";
+import { type Counter, Counters } from "./counters.ts";
+import { type CsrHart, nextComparison, operateCsr, peekCsr, pendingInterrupts, pokeCsr } from "./csr.ts";
+import { decode } from "./decode.ts";
+import { type Execution, executionOf, type RunningHart } from "./execution.ts";
+import { HartState, M_MODE, type Mode, S_MODE, U_MODE } from "./hart_state.ts";
+import type { Semantics } from "./instruction.ts";
+import { firstInterrupt, takableInterrupts } from "./interrupts.ts";
+import * as at from "./layout.ts";
+import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
+import { Pmp } from "./pmp.ts";
+import { MPP_SHIFT, MSTATUS, MSTATUS_RESET, statusBits } from "./status.ts";
+import { enterTrap, modeOf, returnFromMachine, returnFromSupervisor } from "./trap.ts";
+
+export interface HartOptions {
+  readonly memory: GuestMemory;
+  /** The hart's view of its address space; the hart disposes of it. */
+  connect(events: BusEvents): Bus;
+  /** mhartid. */
+  readonly id: number;
+  /** Ticks of the `time` CSR. */
+  time(): bigint;
+}
+
+/** What a hart starts with; the rest of its state is that of the specification's reset, and 0. */
+export interface ResetState {
+  readonly pc: bigint;
+  readonly a0?: bigint;
+  readonly a1?: bigint;
+  readonly a2?: bigint;
+}
+
+/**
+ * Longest stretch without leaving the interpreter, in instructions: V8 replaces its baseline code by optimised code
+ * only when the function is entered again.
+ */
+const STRETCH = 200_000;
+
+export class Hart implements CsrHart, RunningHart, BusEvents {
+  readonly id: number;
+  readonly base: number;
+  readonly state: HartState;
+  readonly pmp: Pmp;
+  /** In WFI, with nothing pending: `run` does nothing until an interrupt is. */
+  waiting = false;
+  lines = 0;
+  readonly time: () => bigint;
+  readonly #memory: GuestMemory;
+  readonly #execution: Execution;
+  readonly #bus: Bus;
+  readonly #u16: Uint16Array;
+  readonly #counters = new Counters();
+  #mode: Mode = M_MODE;
+  /** Instructions started before this stretch; of all started, those that trapped instead of retiring. */
+  #started = 0;
+  #trapped = 0;
+  #isRunning = false;
+  #stretch = 0;
+  /** What is left of a stretch that was cut short. */
+  #deferred = 0;
+  /** An instruction is being executed: it has started but not retired. */
+  #isExecuting = false;
+  #exitRequested = false;
+  /** Mode or mapping changed during the current instruction: what the interpreter keeps in locals is stale. */
+  #isStale = false;
+
+  constructor(options: HartOptions) {
+    this.id = options.id;
+    this.time = options.time;
+    this.#memory = options.memory;
+    this.#u16 = new Uint16Array(options.memory.memory.buffer);
+    this.base = allocateRange(options.memory, at.HART_BYTES, 64);
+    this.state = new HartState(options.memory, this.base);
+    this.pmp = new Pmp(this.state);
+    this.#execution = executionOf(options.memory);
+    this.#execution.add(this);
+    this.state.set32(at.CODE_MAP, this.#execution.pages.map);
+    const { writer } = this.#execution.pages;
+    for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
+    this.decodeSingle(this.base, -1);
+    this.#bus = options.connect(this);
+    this.mapChanged();
+    this.reset({ pc: 0n });
+  }
+
+  dispose(): void {
+    this.#bus.dispose();
+    this.#execution.remove(this);
+    freeRange(this.#memory, this.base, at.HART_BYTES);
+  }
+
+  /** Sets the state that the specification asks for (3.4), and clears all else. */
+  reset({ pc, a0 = 0n, a1 = 0n, a2 = 0n }: ResetState): void {
+    const { state } = this;
+    for (let field = at.X; field < at.PC; field += 8) state.set(field, 0n);
+    for (const field of Object.values(at.CSR)) state.set(field, 0n);
+    for (const field of [at.FFLAGS, at.FRM, at.FS, at.LEVELS]) state.set32(field, 0);
+    state.set(at.ROOT, 0n);
+    state.set(at.RESERVATION, BigInt.asUintN(64, -1n));
+    state.set(at.CSR.mstatus, MSTATUS_RESET);
+    state.set(at.CSR.stimecmp, BigInt.asUintN(64, -1n));
+    this.writeRegister(10, a0);
+    this.writeRegister(11, a1);
+    this.writeRegister(12, a2);
+    state.set(at.PC, BigInt.asUintN(64, pc));
+    this.pmp.reset();
+    this.inhibitCounters(0n);
+    for (const counter of ["cycle", "instret"] as const) this.#counters.write(counter, 0n, this.instret);
+    this.waiting = false;
+    this.#setMode(M_MODE);
+    this.protectionChanged();
+  }
+
+  /**
+   * Runs until `maxInstructions` were started, or an exit was requested, or the hart waits for an interrupt.
+   * @returns Instructions started: those that retired, and those that trapped. Never more than asked for.
+   */
+  run(maxInstructions: number): number {
+    const before = this.#started;
+    const end = before + maxInstructions;
+    this.#exitRequested = false;
+    while (this.#started < end && !this.#exitRequested) {
+      if (this.waiting && (pendingInterrupts(this) & this.state.get32(at.CSR.mie)) === 0) break;
+      this.waiting = false;
+      this.#takeInterrupt();
+      this.#runStretch(Math.min(end - this.#started, STRETCH));
+    }
+    return this.#started - before;
+  }
+
+  /** Leaves `run` after the current instruction. */
+  requestExit(): void {
+    this.#exitRequested = true;
+    this.#leave();
+  }
+
+  /** Drives an interrupt line from outside: a bit of mip. */
+  setInterrupt(line: number, level: 0 | 1): void {
+    const bit = 1 << line;
+    this.lines = level === 1 ? this.lines | bit : this.lines & ~bit;
+    if (level === 1 && this.#isRunning && (takableInterrupts(this.state, this.#mode) & bit) !== 0) this.#leave();
+  }
+
+  /** Ticks of `time` at which the hart's own timer (stimecmp) interrupts, or nothing if it is off. */
+  nextDeadline(): bigint | undefined {
+    return nextComparison(this.state);
+  }
+
+  /** Instructions retired since the hart was made. Exact at any time. */
+  get instret(): number {
+    const inStretch = this.#isRunning ? this.#stretch - this.#deferred - this.state.get32(at.BUDGET) : 0;
+    return this.#started + inStretch - this.#trapped;
+  }
+
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  get pc(): bigint {
+    return this.state.get(at.PC);
+  }
+
+  set pc(value: bigint) {
+    this.state.set(at.PC, BigInt.asUintN(64, value) & ~1n);
+  }
+
+  /** x0 to x31 are 0 to 31, f0 to f31 are 32 to 63. */
+  readRegister(number: number): bigint {
+    return this.state.get(registerField(number));
+  }
+
+  writeRegister(number: number, value: bigint): void {
+    if (number !== 0) this.state.set(registerField(number), BigInt.asUintN(64, value));
+  }
+
+  /** As a debugger: in any mode. Nothing if the register does not exist. */
+  readCsr(number: number): bigint | undefined {
+    return peekCsr(this, number);
+  }
+
+  /** As a debugger: in any mode. @returns false if the register does not exist or is read-only. */
+  writeCsr(number: number, value: bigint): boolean {
+    return pokeCsr(this, number, value);
+  }
+
+  // --- CsrHart
+
+  readCounter(counter: Counter): bigint {
+    return this.#counters.read(counter, this.instret - (this.#isExecuting ? 1 : 0));
+  }
+
+  writeCounter(counter: Counter, value: bigint): void {
+    this.#counters.write(counter, value, this.instret);
+  }
+
+  inhibitCounters(bits: bigint): void {
+    this.#counters.inhibit(bits, this.instret);
+    this.state.set(at.CSR.mcountinhibit, bits);
+  }
+
+  translationChanged(): void {
+    const satp = this.state.get(at.CSR.satp);
+    const mode = Number(satp >> 60n);
+    // Sv39, Sv48 and Sv57 are modes 8, 9 and 10, of three, four and five levels.
+    this.state.set32(at.LEVELS, mode === 0 ? 0 : mode - 5);
+    this.state.set(at.ROOT, (satp & ((1n << 44n) - 1n)) << 12n);
+    this.#flush(at.MACHINE);
+  }
+
+  statusChanged(before: number): void {
+    const { MPRV, SUM, MXR, MPP } = MSTATUS;
+    const changed = before ^ statusBits(this.state);
+    if ((changed & (MPRV | SUM | MXR | MPP)) === 0) return;
+    if ((changed & MXR) !== 0) this.#flush(at.MACHINE);
+    this.#updateContexts();
+  }
+
+  protectionChanged(): void {
+    this.#flush(at.CONTEXTS);
+  }
+
+  // --- RunningHart: called by the interpreter
+
+  decodeSingle(_base: number, word: number): void {
+    const { writer } = this.#execution.pages;
+    const slot = this.base + at.SINGLE;
+    const decoded = decode(word >>> 0);
+    if (decoded) writer.instruction(slot, decoded, undefined);
+    else writer.special(slot, ILLEGAL, (word & 3) === 3 ? 4 : 2);
+    this.state.set32(at.SINGLE_WORD, word);
+  }
+
+  execute(_base: number, slot: number): number {
+    const form = formOf(this.#execution.pages.writer.opcode(slot));
+    if (!form) throw new Error(`slot ${slot} holds no instruction`);
+    const { semantics } = form.instruction;
+    this.#isStale = false;
+    this.#isExecuting = true;
+    const isLegal = semantics.shape === "csr"
+      ? this.#csr(slot, semantics)
+      : semantics.shape === "system" && this.#system(slot, semantics.action, form.length);
+    this.#isExecuting = false;
+    if (!isLegal) {
+      this.raiseIllegal(this.base, slot);
+      return at.RELOAD;
+    }
+    if (this.#isStale) {
+      // A hart that begins to wait looks for interrupts when it runs again.
+      if (!this.waiting) this.#takeInterrupt();
+      return at.RELOAD;
+    }
+    if ((takableInterrupts(this.state, this.#mode) & pendingInterruptsIfAny(this)) === 0) return at.CONTINUE;
+    this.#next(form.length);
+    this.#takeInterrupt();
+    return at.RELOAD;
+  }
+
+  raise(_base: number, cause: number): void {
+    const { instructionAccess, instructionPage } = at.CAUSE;
+    this.#trapped++;
+    // An instruction that could not be fetched has not started: it has to cost something all the same, or a trap
+    // handler that cannot be fetched would keep the hart busy for ever.
+    if (cause === instructionAccess || cause === instructionPage) {
+      this.state.set32(at.BUDGET, this.state.get32(at.BUDGET) - 1);
+    }
+    this.#trap(cause, false, this.state.get(at.TVAL));
+  }
+
+  raiseIllegal(_base: number, slot: number): void {
+    const isSingle = slot === this.base + at.SINGLE;
+    const word = isSingle ? this.state.get32(at.SINGLE_WORD) >>> 0 : this.#execution.pages.wordAt(slot);
+    this.state.set(at.TVAL, BigInt(word));
+    this.raise(this.base, at.CAUSE.illegal);
+  }
+
+  load(_base: number, bytes: number): number {
+    this.#isStale = false;
+    if (!this.#read(bytes)) return this.#accessFault(at.CAUSE.loadAccess);
+    return this.#isStale ? at.FETCH_AGAIN : at.CONTINUE;
+  }
+
+  store(_base: number, bytes: number): number {
+    this.#isStale = false;
+    if (!this.#write(bytes)) return this.#accessFault(at.CAUSE.storeAccess);
+    return this.#isStale ? at.FETCH_AGAIN : at.CONTINUE;
+  }
+
+  loadPhysical(): number {
+    return this.#read(8) ? 0 : 1;
+  }
+
+  storePhysical(): number {
+    return this.#write(8) ? 0 : 1;
+  }
+
+  fetchHalfword(): number {
+    return this.#read(2) ? this.state.get32(at.VALUE) : -1;
+  }
+
+  flushFetches(): void {
+    for (let context = 0; context < at.CONTEXTS; context++) {
+      const table = this.base + at.TLB + context * at.TLB_CONTEXT_BYTES + at.FETCH_TABLE;
+      this.#memory.bytes.fill(0xff, table, table + at.TLB_TABLE_BYTES);
+    }
+  }
+
+  // --- BusEvents
+
+  mapChanged(): void {
+    const ranges = this.#bus.ranges().slice(0, at.RANGE_LIMIT);
+    for (const [i, { first, last, offset, readonly }] of ranges.entries()) {
+      const entry = at.RANGES + i * at.RANGE_BYTES;
+      this.state.set(entry, first);
+      this.state.set(entry + 8, last);
+      this.state.set32(entry + 16, offset);
+      this.state.set32(entry + 20, readonly ? 1 : 0);
+    }
+    this.state.set32(at.RANGE_COUNT, ranges.length);
+    this.#flush(at.CONTEXTS);
+  }
+
+  unmapped(offset: number, length: number): void {
+    this.#execution.pages.drop(offset, length);
+  }
+
+  stored(offset: number, length: number): void {
+    this.#execution.pages.clear(offset, length);
+  }
+
+  // --- inside
+
+  #runStretch(budget: number) {
+    this.#stretch = budget;
+    this.#deferred = 0;
+    this.state.set32(at.BUDGET, budget);
+    this.#isRunning = true;
+    try {
+      this.#execution.run(this);
+    } finally {
+      this.#isRunning = false;
+      this.#started += this.#stretch - this.#deferred - this.state.get32(at.BUDGET);
+    }
+  }
+
+  /** Ends the stretch after the current instruction. */
+  #leave() {
+    if (!this.#isRunning) return;
+    this.#deferred += this.state.get32(at.BUDGET);
+    this.state.set32(at.BUDGET, 0);
+  }
+
+  #csr(slot: number, { op, immediate }: Extract<Semantics, { shape: "csr" }>): boolean {
+    const source = this.#u16[(slot + at.SLOT_RS1) >>> 1] ?? 0;
+    const number = this.#u16[(slot + at.SLOT_IMM) >>> 1] ?? 0;
+    const operand = immediate ? BigInt(source) : this.state.get(source);
+    // The offset of x0 is 0, as is an immediate of 0.
+    const isWrite = op === "write" || source !== 0;
+    const value = operateCsr(this, number, op, operand, isWrite);
+    if (value === undefined) return false;
+    this.state.set(this.#u16[(slot + at.SLOT_RD) >>> 1] ?? at.SINK, value);
+    if (this.#isStale) this.#next(4);
+    return true;
+  }
+
+  /** False if the instruction is illegal in this mode. */
+  #system(slot: number, action: Extract<Semantics, { shape: "system" }>["action"], length: number): boolean {
+    const status = statusBits(this.state);
+    const isSupervisor = this.#mode === S_MODE;
+    switch (action) {
+      case "ecall":
+        this.state.set(at.TVAL, 0n);
+        this.raise(this.base, at.CAUSE.ecallUser + this.#mode);
+        return true;
+      case "ebreak":
+        this.state.set(at.TVAL, this.pc);
+        this.raise(this.base, at.CAUSE.breakpoint);
+        return true;
+      case "mret":
+        if (this.#mode !== M_MODE) return false;
+        this.#setMode(returnFromMachine(this.state));
+        return true;
+      case "sret":
+        if (this.#mode === U_MODE || (isSupervisor && (status & MSTATUS.TSR) !== 0)) return false;
+        this.#setMode(returnFromSupervisor(this.state));
+        return true;
+      case "wfi":
+        if (this.#mode === U_MODE || (isSupervisor && (status & MSTATUS.TW) !== 0)) return false;
+        this.#next(length);
+        this.#isStale = true;
+        this.waiting = true;
+        this.#leave();
+        return true;
+      case "sfence.vma":
+        if (this.#mode === U_MODE || (isSupervisor && (status & MSTATUS.TVM) !== 0)) return false;
+        this.#next(length);
+        this.#fence(this.#u16[(slot + at.SLOT_RS1) >>> 1] ?? 0);
+        return true;
+      default:
+        throw new Error(`${action} is executed by the interpreter itself`);
+    }
+  }
+
+  /** Forgets translations: all of them if the address register is x0. Address space identifiers are not looked at. */
+  #fence(register: number) {
+    this.#isStale = true;
+    const address = register === at.X ? undefined : BigInt.asIntN(64, this.state.get(register));
+    if (address === undefined || this.#execution.exports.fenceAddress(this.base, address) !== 0) {
+      this.#flush(at.MACHINE);
+    }
+  }
+
+  #next(length: number) {
+    this.state.set(at.PC, BigInt.asUintN(64, this.state.get(at.PC) + BigInt(length)));
+  }
+
+  #takeInterrupt() {
+    const takable = takableInterrupts(this.state, this.#mode);
+    if (takable === 0) return;
+    const pending = takable & pendingInterrupts(this);
+    if (pending !== 0) this.#trap(firstInterrupt(this.state, pending), true, 0n);
+  }
+
+  #trap(cause: number, isInterrupt: boolean, value: bigint) {
+    this.#setMode(enterTrap(this.state, this.#mode, cause, isInterrupt, value));
+  }
+
+  #setMode(mode: Mode) {
+    this.#mode = mode;
+    this.#updateContexts();
+  }
+
+  #updateContexts() {
+    const { state } = this;
+    const status = statusBits(state);
+    const dataMode = (status & MSTATUS.MPRV) !== 0 && this.#mode === M_MODE
+      ? modeOf((status & MSTATUS.MPP) >>> MPP_SHIFT)
+      : this.#mode;
+    const data = dataMode === S_MODE && (status & MSTATUS.SUM) !== 0 ? at.SUPERVISOR_SUM : dataMode;
+    state.set32(at.DATA_CONTEXT, data);
+    state.set32(at.FETCH_CONTEXT, this.#mode);
+    state.set32(at.DATA_TLB, this.base + at.TLB + data * at.TLB_CONTEXT_BYTES);
+    state.set32(at.FETCH_TLB, this.base + at.TLB + this.#mode * at.TLB_CONTEXT_BYTES);
+    state.set32(at.MXR, (status & MSTATUS.MXR) === 0 ? 0 : 1);
+    this.#isStale = true;
+  }
+
+  /** Empties the TLBs of the first contexts: those below machine mode, or all. */
+  #flush(contexts: number) {
+    const start = this.base + at.TLB;
+    this.#memory.bytes.fill(0xff, start, start + contexts * at.TLB_CONTEXT_BYTES);
+    this.#memory.bytes.fill(0, this.base + at.SUPERPAGES, this.base + at.SUPERPAGES + at.SUPERPAGE_BITS / 8);
+    this.#isStale = true;
+  }
+
+  /** Memory at PHYSICAL to VALUE; false if the access failed. */
+  #read(bytes: number): boolean {
+    const { state } = this;
+    const low = this.#bus.read(state.get32(at.PHYSICAL + 4), state.get32(at.PHYSICAL), bytes as 1 | 2 | 4 | 8);
+    state.set32(at.VALUE, low);
+    state.set32(at.VALUE + 4, bytes === 8 ? this.#bus.high : 0);
+    return !this.#bus.failed;
+  }
+
+  /** VALUE to memory at PHYSICAL; false if the access failed. */
+  #write(bytes: number): boolean {
+    const { state } = this;
+    const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
+    return !this.#bus.write(hi, lo, bytes as 1 | 2 | 4 | 8, state.get32(at.VALUE), state.get32(at.VALUE + 4));
+  }
+
+  #accessFault(cause: number): number {
+    this.raise(this.base, cause);
+    return at.RELOAD;
+  }
+}
+
+/** As `pendingInterrupts`; asked for after every CSR instruction, so the time is not read for nothing. */
+function pendingInterruptsIfAny(hart: Hart): number {
+  return takableInterrupts(hart.state, hart.mode) === 0 ? 0 : pendingInterrupts(hart);
+}
+
+function registerField(number: number): number {
+  return number < 32 ? at.X + 8 * number : at.F + 8 * (number - 32);
+}

@@ -1,0 +1,46 @@
+/** The functions that generated code calls in TypeScript. All operands beyond the hart's base pass through its state. */
+import type { Callee, ValueType } from "../wasm/expression.ts";
+import type { ModuleBuilder } from "../wasm/module.ts";
+
+const SIGNATURES = {
+  /** Decodes a run of instructions that begins at this slot. */
+  decodeRun: ["i32"],
+  /** (base, word): decodes a word into SINGLE. */
+  decodeSingle: ["i32", "i32"],
+  /** (base, page of guest memory) → its decoded page, new and empty. */
+  createPage: ["i32", "i32", "i32"],
+  /** (base, page of guest memory): forgets its decoded page, since it is data by now. */
+  retirePage: ["i32", "i32"],
+  /** (base, slot) → CONTINUE or RELOAD. A CSR or system instruction; PC is its address. */
+  execute: ["i32", "i32", "i32"],
+  /** (base, cause): takes an exception at PC with TVAL. */
+  raise: ["i32", "i32"],
+  /** (base, slot): takes an illegal-instruction exception at PC. */
+  raiseIllegal: ["i32", "i32"],
+  /** (base, bytes) → CONTINUE, RELOAD (an access fault was taken) or FETCH_AGAIN; PHYSICAL to VALUE, zero-extended. */
+  load: ["i32", "i32", "i32"],
+  /** The same from VALUE. */
+  store: ["i32", "i32", "i32"],
+  /** (base) → 0, or 1 if the access failed: a page table entry outside of guest memory. */
+  loadPhysical: ["i32", "i32"],
+  storePhysical: ["i32", "i32"],
+  /** (base) → halfword at PHYSICAL, or −1: code outside of guest memory. */
+  fetchHalfword: ["i32", "i32"],
+} as const satisfies Record<string, readonly ValueType[]>;
+
+/** Those that give nothing back; of the others the last type is the result's. */
+const SILENT: ReadonlySet<string> = new Set(["decodeRun", "decodeSingle", "retirePage", "raise", "raiseIllegal"]);
+
+export type HartImportName = keyof typeof SIGNATURES;
+export type HartImports = Readonly<Record<HartImportName, Callee>>;
+/** The TypeScript side. */
+export type HartImportFunctions = Readonly<Record<HartImportName, (...operands: number[]) => number | void>>;
+
+export function importHartFunctions(module: ModuleBuilder): HartImports {
+  const entries = Object.entries(SIGNATURES).map(([name, types]: [string, readonly ValueType[]]) => {
+    const silent = SILENT.has(name);
+    const params = silent ? types : types.slice(0, -1);
+    return [name, module.importFunction(name, { params, results: silent ? [] : ["i32"] })];
+  });
+  return Object.fromEntries(entries);
+}

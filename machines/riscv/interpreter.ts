@@ -1,0 +1,271 @@
+/**
+ * Generates the interpreter: one WebAssembly function that runs pre-decoded instructions until its budget is spent.
+ * A loop dispatches on the slot's opcode by `br_table`; what a page is left for goes through the fetch TLB.
+ */
+import { call, type Callee, i32, i64 } from "../wasm/expression.ts";
+import { ModuleBuilder, readGlobal, writeGlobal } from "../wasm/module.ts";
+import {
+  block,
+  branch,
+  branchIf,
+  branchTable,
+  giveBack,
+  type Label,
+  label,
+  loop,
+  run as callFor,
+  set,
+  type Statements,
+  store,
+  when,
+} from "../wasm/statement.ts";
+import { currentPc, handler, type Machine, saved, slotField, writeRd } from "./handlers.ts";
+import { type HartImports, importHartFunctions } from "./imports.ts";
+import * as at from "./layout.ts";
+import { defineMmu, FETCH_SINGLE, FETCH_TRAPPED, type Mmu, tlbOffset } from "./mmu.ts";
+import { defineMultiply } from "./multiply.ts";
+import { FORMS } from "./opcodes.ts";
+import { parameter } from "./page_walk.ts";
+import { defineSoftFloat } from "./soft_float.ts";
+
+/** Pages of the largest memory that a 32-bit WebAssembly memory can have: one module serves every machine. */
+const MAXIMUM_PAGES = 65536;
+
+/** What the instance exports. */
+export interface InterpreterExports {
+  /** Runs the hart at `base` until BUDGET is spent. */
+  run(base: number): void;
+  /** Drops the translations of one page; 1 if only dropping all of them will do. */
+  fenceAddress(base: number, address: bigint): number;
+  /** Drops the write translations that lead to a page of guest memory. */
+  dropWriters(base: number, source: number): void;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The interpreter's module, generated and compiled at first use. It holds no state and serves any number of machines. */
+export function interpreterModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(generateInterpreter());
+  return compiled;
+}
+
+export function generateInterpreter(): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory(1, MAXIMUM_PAGES);
+  const imports = importHartFunctions(module);
+  const { functions, flags } = defineSoftFloat(module);
+  const intrinsics = new Map([...functions, ...defineMultiply(module)]);
+  const mmu = defineMmu(module, imports);
+  defineRun(module, imports, mmu, flags, intrinsics);
+  return module.finish();
+}
+
+function defineRun(
+  module: ModuleBuilder,
+  imports: HartImports,
+  mmu: Mmu,
+  flags: Machine["flags"],
+  intrinsics: ReadonlyMap<string, Callee>,
+) {
+  const intrinsic = (name: string): Callee => {
+    const callee = intrinsics.get(name);
+    if (!callee) throw new Error(`intrinsic "${name}" is not defined`);
+    return callee;
+  };
+  const operand = (name: string) => {
+    throw new Error(`operand "${name}" was left unbound`);
+  };
+  module.function("run", { params: ["i32"], exported: true }, (f) => {
+    const m: Machine = {
+      base: parameter(f, 0),
+      slot: f.local("i32"),
+      budget: f.local("i32"),
+      tlb: f.local("i32"),
+      anchor: f.local("i64"),
+      target: f.local("i64"),
+      first: f.local("i64"),
+      second: f.local("i64"),
+      third: f.local("i64"),
+      address: f.local("i32"),
+      kind: f.local("i32"),
+      rm: f.local("i32"),
+      labels: {
+        next: label("next"),
+        jump: label("jump"),
+        reload: label("reload"),
+        illegal: label("illegal"),
+        execute: label("execute"),
+        loadSlow: label("loadSlow"),
+        storeSlow: label("storeSlow"),
+      },
+      mmu,
+      flags,
+    };
+    const spent = label("spent");
+    const again = label("again");
+    return [
+      writeGlobal(flags, i32.load(m.base, at.FFLAGS)),
+      ...enter(m),
+      block(spent, [
+        loop(again, [
+          ...fetch(m, again, spent),
+          block(m.labels.jump, [
+            block(m.labels.reload, dispatch(m, imports, spent)),
+            ...enter(m),
+            branch(again),
+          ]),
+          branch(again),
+        ]),
+      ]),
+      store.i64(m.base, m.target, at.PC),
+      store.i32(m.base, i32.const(0), at.BUDGET),
+      store.i32(m.base, readGlobal(flags), at.FFLAGS),
+    ];
+  }, { operand, intrinsic });
+}
+
+/** Takes over what memory says of the program counter, the budget and the mode. */
+function enter(m: Machine): Statements {
+  return [
+    set(m.target, i64.load(m.base, at.PC)),
+    set(m.budget, i32.load(m.base, at.BUDGET)),
+    set(m.tlb, i32.load(m.base, at.DATA_TLB)),
+  ];
+}
+
+/** Finds the slot of `target`: by the fetch TLB, by a walk, or decoded on its own. */
+function fetch(m: Machine, again: Label, spent: Label): Statements {
+  const page = m.address, entry = m.kind;
+  return [
+    branchIf(spent, i32.le_s(m.budget, i32.const(0))),
+    set(entry, i32.add(i32.load(m.base, at.FETCH_TLB), tlbOffset(m.target))),
+    when(i64.eq(i64.load(entry, at.FETCH_TABLE), i64.and(m.target, i64.const(-at.PAGE_BYTES))), [
+      set(page, i32.load(entry, at.FETCH_TABLE + 8)),
+    ], [
+      store.i64(m.base, m.target, at.PC),
+      store.i32(m.base, m.budget, at.BUDGET),
+      set(page, call(m.mmu.fetchPage, m.base, m.target)),
+      when(i32.eq(page, i32.const(FETCH_TRAPPED)), [...enter(m), branch(again)]),
+    ]),
+    when(i32.eq(page, i32.const(FETCH_SINGLE)), enterSingle(m), [
+      set(
+        m.slot,
+        i32.add(
+          page,
+          i32.shl(i32.and(i32.wrap_i64(m.target), i32.const(at.PAGE_BYTES - 2)), i32.const(at.SLOT_SHIFT)),
+        ),
+      ),
+      set(
+        m.anchor,
+        i64.sub(
+          i64.and(m.target, i64.const(-at.PAGE_BYTES)),
+          i64.extend_i32_u(i32.shr_u(page, i32.const(at.SLOT_SHIFT))),
+        ),
+      ),
+    ]),
+  ];
+}
+
+/** The slot of the instruction at `target` is SINGLE. */
+function enterSingle(m: Machine): Statements {
+  return [
+    set(m.slot, i32.add(m.base, i32.const(at.SINGLE))),
+    set(m.anchor, i64.sub(m.target, i64.extend_i32_u(i32.shr_u(m.slot, i32.const(at.SLOT_SHIFT))))),
+  ];
+}
+
+/** The loop over instructions of a page. Falls out to reload; `jump` and `spent` are further out. */
+function dispatch(m: Machine, imports: HartImports, spent: Label): Statements {
+  const { labels } = m;
+  const cases: { label: Label; body: Statements }[] = [
+    { label: label("undecoded"), body: undecoded(m, imports) },
+    { label: label("sentinel"), body: [...refund(m), set(m.target, currentPc(m)), branch(labels.jump)] },
+    { label: label("illegal"), body: [branch(labels.illegal)] },
+    { label: label("straddling"), body: straddling(m) },
+    ...FORMS.map((form) => ({
+      label: label(`${form.instruction.name}/${form.length}${form.near ? " near" : ""}`),
+      body: handler(m, form),
+    })),
+  ];
+  const opcodes = cases.map((one) => one.label);
+  let nest: Statements = [
+    set(m.budget, i32.sub(m.budget, i32.const(1))),
+    when(i32.lt_s(m.budget, i32.const(0)), [set(m.target, currentPc(m)), branch(spent)]),
+    branchTable(opcodes, labels.illegal, slotField(m, at.SLOT_OPCODE)),
+  ];
+  for (const { label, body } of cases) nest = [block(label, nest), ...body];
+  return [
+    loop(labels.next, [
+      block(labels.illegal, [
+        block(labels.execute, [
+          block(labels.storeSlow, [
+            block(labels.loadSlow, nest),
+            ...slowLoad(m),
+          ]),
+          ...slowStore(m),
+        ]),
+        ...execute(m, imports),
+      ]),
+      ...saved(m, [callFor(imports.raiseIllegal, m.base, m.slot)]),
+    ]),
+  ];
+}
+
+/** Gives the budget back for what was no instruction. */
+const refund = (m: Machine): Statements => [set(m.budget, i32.add(m.budget, i32.const(1)))];
+
+function undecoded(m: Machine, imports: HartImports): Statements {
+  return [...refund(m), callFor(imports.decodeRun, m.slot), branch(m.labels.next)];
+}
+
+/** Runs the instruction as a single one; the second half may lie anywhere, and may change at any time. */
+function straddling(m: Machine): Statements {
+  return [
+    ...refund(m),
+    set(m.target, currentPc(m)),
+    ...saved(m, [set(m.address, call(m.mmu.fetchSingle, m.base, m.target))]),
+    branchIf(m.labels.reload, i32.eq(m.address, i32.const(FETCH_TRAPPED))),
+    ...enterSingle(m),
+    branch(m.labels.next),
+  ];
+}
+
+/** On to the next instruction, whose length the slot knows, by way of the fetch TLB if what was decoded may be stale. */
+function advanceBySlot(m: Machine): Statements {
+  return [
+    set(m.slot, i32.add(m.slot, i32.shl(i32.load8_u(m.slot, at.SLOT_LENGTH), i32.const(at.SLOT_SHIFT)))),
+    branchIf(m.labels.next, i32.eq(m.address, i32.const(at.CONTINUE))),
+    set(m.target, currentPc(m)),
+    branch(m.labels.jump),
+  ];
+}
+
+function slowLoad(m: Machine): Statements {
+  return [
+    ...saved(m, [set(m.address, call(m.mmu.loadSlow, m.base, m.target, m.kind))]),
+    branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
+    writeRd(m, i64.load(m.base, at.VALUE)),
+    when(i32.and(m.kind, i32.const(at.KIND_FLOAT)), [store.i32(m.base, i32.const(3), at.FS)]),
+    ...advanceBySlot(m),
+  ];
+}
+
+function slowStore(m: Machine): Statements {
+  return [
+    store.i64(m.base, i64.load(i32.add(m.base, slotField(m, at.SLOT_RS2))), at.VALUE),
+    ...saved(m, [set(m.address, call(m.mmu.storeSlow, m.base, m.target, m.kind))]),
+    branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
+    ...advanceBySlot(m),
+  ];
+}
+
+/** CSR and system instructions: TypeScript sees, and may change, everything. */
+function execute(m: Machine, imports: HartImports): Statements {
+  return [
+    store.i32(m.base, readGlobal(m.flags), at.FFLAGS),
+    ...saved(m, [set(m.address, call(imports.execute, m.base, m.slot))]),
+    writeGlobal(m.flags, i32.load(m.base, at.FFLAGS)),
+    branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
+    ...advanceBySlot(m),
+  ];
+}

@@ -1,0 +1,150 @@
+/**
+ * Where a hart's state lies in guest memory, and what a decoded instruction looks like there: the one description that
+ * the generated interpreter, a translator and TypeScript share. All offsets are in bytes from the hart's base.
+ */
+
+/** Integer registers, 8 bytes each. x0 is never written: its writes go to `SINK`. */
+export const X = 0x000;
+export const SINK = 0x100;
+/** Floating-point registers as raw 64 bits. */
+export const F = 0x200;
+
+/** i64: address of the next instruction; of the current one while TypeScript is called. */
+export const PC = 0x300;
+/** i64: what a slow load read, or what a slow store writes. */
+export const VALUE = 0x308;
+/** i64: the virtual address of an access that may fault; the trap value of the next `raise`. */
+export const TVAL = 0x310;
+/** i64: the physical address that the last walk found. */
+export const PHYSICAL = 0x318;
+/** i32: instructions that may still start in this slice. */
+export const BUDGET = 0x320;
+/** i32: fflags, frm and mstatus.FS, which live apart from their CSRs so that float instructions reach them quickly. */
+export const FFLAGS = 0x324;
+export const FRM = 0x328;
+export const FS = 0x32c;
+/** i32: absolute address of the TLB context that loads and stores use now, and of the one for fetches. */
+export const DATA_TLB = 0x330;
+export const FETCH_TLB = 0x334;
+/** i32: numbers of those contexts. */
+export const DATA_CONTEXT = 0x338;
+export const FETCH_CONTEXT = 0x33c;
+/** i32: mstatus.MXR. */
+export const MXR = 0x340;
+/** i32: levels of the page table that satp names (0: bare, 3: Sv39, 4: Sv48, 5: Sv57). i64: its root. */
+export const LEVELS = 0x344;
+export const ROOT = 0x348;
+/** i64: address in guest memory that load-reserved named, or −1, and what it read there. */
+export const RESERVATION = 0x350;
+export const RESERVED_VALUE = 0x358;
+/** i32: address of the map from pages of guest memory to decoded pages (`decoded_pages.ts`). */
+export const CODE_MAP = 0x360;
+/** i32: lengths of the two tables below. */
+export const PMP_COUNT = 0x368;
+export const RANGE_COUNT = 0x36c;
+/** i32: the word that is decoded in `SINGLE`; its low two bits are never 00 after use. */
+export const SINGLE_WORD = 0x370;
+/** Three slots that run one instruction apart from any page: it straddles pages or lies outside of guest memory. */
+export const SINGLE = 0x380;
+
+/** PMP entries in order of priority: i64 first, i64 last byte (inclusive), i32 permissions (`PMP_*`). */
+export const PMP = 0x400;
+export const PMP_ENTRY_BYTES = 24;
+export const PMP_LIMIT = 16;
+export const PMP_READ = 1, PMP_WRITE = 2, PMP_EXECUTE = 4, PMP_LOCKED = 8;
+
+/** Ranges of physical addresses that are guest memory: i64 first, i64 last (inclusive), i32 offset, i32 read-only. */
+export const RANGES = 0x600;
+export const RANGE_BYTES = 24;
+export const RANGE_LIMIT = 32;
+
+/**
+ * CSRs that are whole 64-bit fields. `mstatus` is without FS and SD, and `mip` without the timer interrupt that
+ * stimecmp makes: both are put together when read.
+ */
+export const CSR = {
+  mstatus: 0x900,
+  mie: 0x908,
+  mip: 0x910,
+  medeleg: 0x918,
+  mideleg: 0x920,
+  mtvec: 0x928,
+  mcounteren: 0x930,
+  mscratch: 0x938,
+  mepc: 0x940,
+  mcause: 0x948,
+  mtval: 0x950,
+  stvec: 0x958,
+  scounteren: 0x960,
+  sscratch: 0x968,
+  sepc: 0x970,
+  scause: 0x978,
+  stval: 0x980,
+  satp: 0x988,
+  stimecmp: 0x990,
+  menvcfg: 0x998,
+  mcountinhibit: 0x9a0,
+  senvcfg: 0x9a8,
+} as const;
+
+/** One bit for each 2 MiB granule (hashed) of which the TLB holds a piece of a larger page. */
+export const SUPERPAGES = 0x1000;
+export const SUPERPAGE_BITS = 1 << 15;
+
+/** TLBs: four contexts of three tables, whose entries are i64 page address (or −1), i32 value, i32 second value. */
+export const TLB = 0x2000;
+export const TLB_ENTRIES = 1024;
+export const TLB_ENTRY_BYTES = 16;
+export const TLB_TABLE_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+/** Tables of a context. Read and write entries add the value to an address; fetch entries hold slots and RAM page. */
+export const READ_TABLE = 0, WRITE_TABLE = TLB_TABLE_BYTES, FETCH_TABLE = 2 * TLB_TABLE_BYTES;
+export const TLB_CONTEXT_BYTES = 3 * TLB_TABLE_BYTES;
+/** Contexts: user, supervisor, supervisor with SUM, machine. */
+export const USER = 0, SUPERVISOR = 1, SUPERVISOR_SUM = 2, MACHINE = 3;
+export const CONTEXTS = 4;
+
+export const HART_BYTES = TLB + CONTEXTS * TLB_CONTEXT_BYTES;
+
+/** A decoded instruction: 16 bytes for each halfword of a page. Register fields are offsets from the hart's base. */
+export const SLOT_BYTES = 16;
+/** Slots of a halfword are found by shifting a byte offset in the page left by this much. */
+export const SLOT_SHIFT = 3;
+export const SLOT_OPCODE = 0; // u16
+export const SLOT_RD = 2; // u16
+export const SLOT_RS1 = 4; // u16
+export const SLOT_RS2 = 6; // u16
+export const SLOT_IMM = 8; // i32; a near branch's distance in slots' bytes; the raw bits of an illegal instruction
+export const SLOT_RS3 = 8; // u16
+export const SLOT_LENGTH = 12; // u8
+export const SLOT_RM = 13; // u8
+
+/** A decoded page: its slots, one sentinel, then a header. */
+export const PAGE_BYTES = 4096;
+export const PAGE_SENTINEL = (PAGE_BYTES / 2) * SLOT_BYTES;
+/** i32: address of the page in guest memory. */
+export const PAGE_SOURCE = PAGE_SENTINEL + SLOT_BYTES;
+/** i32: stores to the page since it was decoded. */
+export const PAGE_STORES = PAGE_SOURCE + 4;
+export const DECODED_PAGE_BYTES = PAGE_SENTINEL + 2 * SLOT_BYTES;
+
+/** What TypeScript and the memory functions answer: go on, the program counter changed, or fetch again. */
+export const CONTINUE = 0, RELOAD = 1, FETCH_AGAIN = 2;
+
+/** Kinds of slow accesses: log2 of the size, plus these. */
+export const KIND_SIGNED = 4, KIND_FLOAT = 8;
+
+/** Exception codes (privileged specification, table "mcause values"). */
+export const CAUSE = {
+  instructionMisaligned: 0,
+  instructionAccess: 1,
+  illegal: 2,
+  breakpoint: 3,
+  loadMisaligned: 4,
+  loadAccess: 5,
+  storeMisaligned: 6,
+  storeAccess: 7,
+  ecallUser: 8,
+  instructionPage: 12,
+  loadPage: 13,
+  storePage: 15,
+} as const;

@@ -1,0 +1,35 @@
+/** Upper halves of 64 × 64-bit products (unprivileged specification, chapter "M"): WebAssembly gives only the lower. */
+import { call, type Callee, type Expr, i64 } from "../wasm/expression.ts";
+import type { ModuleBuilder } from "../wasm/module.ts";
+import { giveBack, set } from "../wasm/statement.ts";
+import { parameter } from "./page_walk.ts";
+
+const low = (x: Expr) => i64.and(x, i64.const(0xffff_ffff));
+const high = (x: Expr) => i64.shr_u(x, i64.const(32));
+/** All ones if negative. */
+const sign = (x: Expr) => i64.shr_s(x, i64.const(63));
+
+/** Defines `mulhu`, `mulh` and `mulhsu`. */
+export function defineMultiply(module: ModuleBuilder): Map<string, Callee> {
+  const signature = { params: ["i64", "i64"], results: ["i64"] } as const;
+  const mulhu = module.function("mulhu", signature, (f) => {
+    const a = parameter(f, 0), b = parameter(f, 1);
+    // Two partial products and what they carry; no sum exceeds 64 bits.
+    const lower = f.local("i64"), upper = f.local("i64");
+    return [
+      set(lower, i64.add(high(i64.mul(low(a), low(b))), i64.mul(high(a), low(b)))),
+      set(upper, i64.add(low(lower), i64.mul(low(a), high(b)))),
+      giveBack(i64.add(i64.add(i64.mul(high(a), high(b)), high(lower)), high(upper))),
+    ];
+  });
+  // A negative operand counts 2^64 too much as an unsigned one: take the other operand away once.
+  const mulhsu = module.function("mulhsu", signature, (f) => {
+    const a = parameter(f, 0), b = parameter(f, 1);
+    return [giveBack(i64.sub(call(mulhu, a, b), i64.and(sign(a), b)))];
+  });
+  const mulh = module.function("mulh", signature, (f) => {
+    const a = parameter(f, 0), b = parameter(f, 1);
+    return [giveBack(i64.sub(call(mulhsu, a, b), i64.and(sign(b), a)))];
+  });
+  return new Map([mulhu, mulhsu, mulh].map((callee) => [callee.name, callee]));
+}
