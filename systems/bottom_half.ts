@@ -23,7 +23,7 @@ export function createBottomHalf(
 /** Queues `half`, if it is not queued yet. Pins its owner until it has run. */
 export function scheduleBottomHalf(world: World, half: BottomHalf): void {
   if (half.queued) return;
-  reference(world, half.owner, "callback", half.owner);
+  reference(world, half.owner, "callback");
   enqueueBottomHalf(world, half);
 }
 
@@ -31,7 +31,7 @@ export function scheduleBottomHalf(world: World, half: BottomHalf): void {
 export function cancelBottomHalf(world: World, half: BottomHalf): void {
   if (!half.queued) return;
   dequeueBottomHalf(world, half);
-  release(world, half.owner, "callback", half.owner);
+  release(world, half.owner, "callback");
 }
 
 export function hasBottomHalves(world: World): boolean {
@@ -61,7 +61,7 @@ export function runBottomHalves(world: World): number {
       );
     } finally {
       if (half.guarded) setEngaged(world, owner, former);
-      release(world, half.owner, "callback", half.owner);
+      release(world, half.owner, "callback");
     }
   }
   return ran;

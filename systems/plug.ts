@@ -15,14 +15,16 @@ import {
   restoreState,
   setStage,
 } from "../ecs/device.ts";
+import { containers } from "../ecs/container.ts";
+import { handleOf, resolve } from "../ecs/handle.ts";
 import type { PropertiesOf, PropertyDeclarations } from "../ecs/property.ts";
-import type { Region } from "../ecs/region.ts";
+import { type Region, RegionKind } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { cancelBottomHalf } from "./bottom_half.ts";
 import { createDevice, type DeviceOptions, discardDevice } from "./create_device.ts";
 import { deliverInputs, lowerOutputs } from "./interrupts.ts";
 import { clearTimer } from "./timers.ts";
-import { addSubregion, containerOf, delSubregion } from "./topology.ts";
+import { addSubregion, delSubregion } from "./topology.ts";
 import { transaction } from "./transaction.ts";
 
 /** Where {@linkcode plug} maps a region of the device. */
@@ -162,8 +164,8 @@ function withdraw(row: DeviceRow): void {
   const { world } = row;
   transaction(world, () => {
     for (const region of Object.values(row.regions)) {
-      const container = containerOf(world, region);
-      if (container !== undefined) delSubregion(world, container, region);
+      const container = containers(world).container[resolve(world, region, RegionKind)] ?? 0;
+      if (container !== 0) delSubregion(world, handleOf<Region>(world, container), region);
     }
   });
   stopWork(row);

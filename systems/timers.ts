@@ -29,7 +29,7 @@ export function setTimer(world: World, timer: Timer, deadline: number): void {
   if (timer.deleted) throw new DeviceError(`Timer "${timer.name}" is deleted and can't be armed`);
   const before = nextDeadline(world, clock);
   if (timer.position >= 0) leaveTimer(clock, timer);
-  else reference(world, timer.owner, "callback", timer.owner);
+  else reference(world, timer.owner, "callback");
   enterTimer(clock, timer, deadline);
   if (deadline < before) clock.onDeadlineChange?.();
 }
@@ -38,7 +38,7 @@ export function setTimer(world: World, timer: Timer, deadline: number): void {
 export function clearTimer(world: World, timer: Timer): void {
   if (timer.position < 0) return;
   leaveTimer(timer.clock, timer);
-  release(world, timer.owner, "callback", timer.owner);
+  release(world, timer.owner, "callback");
 }
 
 /** Unsets the timer for good. Legal within its own callback (S11). */
@@ -71,7 +71,7 @@ export function runDueTimers(world: World, clock: Clock): number {
     } catch (error) {
       world.reportFault(new DeviceError(`Timer "${timer.name}" failed: ${(error as Error).message}`, { cause: error }));
     } finally {
-      release(world, timer.owner, "callback", timer.owner);
+      release(world, timer.owner, "callback");
     }
   }
   return fired;

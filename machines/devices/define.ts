@@ -25,6 +25,8 @@ export type RegionSource<S extends object, P extends object> =
       /** Access sizes that the hardware takes; default: any, aligned. */
       readonly valid?: MmioOps<Instance<S, P>>["valid"];
       readonly endian?: "little" | "big";
+      /** An access of any size acts on the one register at its address, not on its neighbours too. */
+      readonly single?: boolean;
     }
     | { readonly ops: MmioOps<Instance<S, P>> }
   );
@@ -51,7 +53,7 @@ export function defineDevice<S extends object, P extends PropertyDeclarations = 
 function handlers<S extends object, P extends object>(
   region: Extract<RegionSource<S, P>, { registers: unknown }>,
 ): RegionDeclaration<S, P>["ops"] {
-  const { registers, valid, endian } = region;
-  const build = (list: readonly Register<Instance<S, P>>[]) => ({ ...registerFile(list), valid, endian });
+  const { registers, valid, endian, single } = region;
+  const build = (list: readonly Register<Instance<S, P>>[]) => ({ ...registerFile(list, single), valid, endian });
   return typeof registers === "function" ? (properties: P) => build(registers(properties)) : build(registers);
 }

@@ -4,7 +4,7 @@
  * `read` of a register is free of side effects by contract (what reading changes is stated apart, in `afterRead`), so that
  * every register has a peek for debuggers. Reserved bits, unknown offsets and wrong access modes are traced for free.
  */
-import type { Access, MmioOps } from "../../ecs/region.ts";
+import type { MmioOps } from "../../ecs/region.ts";
 import type { Instance } from "../../ecs/device.ts";
 import { trace } from "../../systems/trace.ts";
 
@@ -75,16 +75,36 @@ interface Hit<D extends Instance<object, object>> {
   within: number;
 }
 
-/** The access handlers of a region that consists of `registers`. Any access size works: see {@linkcode Register}. */
-export function registerFile<D extends Instance<object, object>>(registers: readonly Register<D>[]): MmioOps<D> {
+/**
+ * The access handlers of a region that consists of `registers`: narrower accesses merge into a register, wider ones are
+ * split over several.
+ *
+ * @param single An access of any size acts on the one register at its address instead, as on a bus of that width.
+ */
+export function registerFile<D extends Instance<object, object>>(
+  registers: readonly Register<D>[],
+  single = false,
+): MmioOps<D> {
   for (const register of registers) checkRegister(register);
+  if (single) {
+    return {
+      read: (d, offset, size) => widen(readRange(registers, d, offset, 1, true), size),
+      peek: (d, offset, size) => widen(readRange(registers, d, offset, 1, false), size),
+      write: (d, offset, value) => writeRange(registers, d, offset, Number(BigInt(value) & 0xffn), 1),
+      impl: { min: 1, max: 8 },
+    };
+  }
   const widest = Math.max(...registers.map((register) => register.bytes)) as Size;
   return {
-    read: (d, offset, size, _access: Access) => readRange(registers, d, offset, size, true),
+    read: (d, offset, size) => readRange(registers, d, offset, size, true),
     peek: (d, offset, size) => readRange(registers, d, offset, size, false),
     write: (d, offset, value, size) => writeRange(registers, d, offset, value, size),
     impl: { min: 1, max: widest },
   };
+}
+
+function widen(value: number | bigint, size: Size): number | bigint {
+  return size === 8 ? BigInt(value) : value;
 }
 
 function checkRegister<D extends Instance<object, object>>(register: Register<D>): void {
