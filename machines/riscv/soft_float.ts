@@ -9,13 +9,22 @@ import type { Callee } from "../wasm/expression.ts";
 import type { Global, ModuleBuilder } from "../wasm/module.ts";
 import { defineAdd } from "./soft_float/add.ts";
 import { defineClass, defineCompare, defineMinimum } from "./soft_float/compare.ts";
-import { defineBetween, defineFromInteger, defineToInteger, INTEGER_TYPES } from "./soft_float/convert.ts";
+import {
+  defineFromInteger,
+  defineNarrow,
+  defineToInteger,
+  defineWiden,
+  INTEGER_TYPES,
+  isAlwaysExact,
+} from "./soft_float/convert.ts";
 import { defineDivide, defineSquareRoot } from "./soft_float/divide.ts";
 import { DOUBLE, SINGLE } from "./soft_float/format.ts";
 import { defineFused } from "./soft_float/fused.ts";
+import { hostFuses } from "./soft_float/fused_probe.ts";
 import { FloatLibrary } from "./soft_float/library.ts";
 import { defineMultiply } from "./soft_float/multiply.ts";
-import { defineDoubleFused, defineNative, defineSingleFused, nativeOperations } from "./soft_float/native.ts";
+import { defineNative, defineSingleFused, nativeOperations } from "./soft_float/native.ts";
+import { defineNativeFromInteger, defineNativeNarrow, defineNativeToInteger } from "./soft_float/native_convert.ts";
 import { defineRound } from "./soft_float/round.ts";
 
 export interface SoftFloat {
@@ -25,8 +34,11 @@ export interface SoftFloat {
   readonly flags: Global;
 }
 
-/** Defines the functions in a module whose imports are complete. */
-export function defineSoftFloat(module: ModuleBuilder): SoftFloat {
+/**
+ * Defines the functions in a module whose imports are complete. `fuses` says whether relaxed multiply-add rounds once
+ * where the module will run.
+ */
+export function defineSoftFloat(module: ModuleBuilder, { fuses = hostFuses() } = {}): SoftFloat {
   const library = new FloatLibrary(module);
   for (const format of [SINGLE, DOUBLE]) {
     defineRound(library, format);
@@ -35,18 +47,21 @@ export function defineSoftFloat(module: ModuleBuilder): SoftFloat {
     defineDivide(library, format);
     defineSquareRoot(library, format);
     defineFused(library, format);
-    for (const operation of nativeOperations(format)) defineNative(library, format, operation);
+    for (const operation of nativeOperations(format, fuses)) defineNative(library, format, operation);
     defineMinimum(library, format);
     defineCompare(library, format);
     defineClass(library, format);
     for (const type of INTEGER_TYPES) {
       defineToInteger(library, format, type);
-      defineFromInteger(library, type, format);
+      if (!isAlwaysExact(type, format)) defineFromInteger(library, type, format);
+      defineNativeToInteger(library, format, type);
+      defineNativeFromInteger(library, type, format);
     }
   }
   defineSingleFused(library);
-  defineDoubleFused(library);
-  defineBetween(library, SINGLE, DOUBLE);
-  defineBetween(library, DOUBLE, SINGLE);
+  if (!fuses) library.publish("f64_fma");
+  defineWiden(library);
+  defineNarrow(library);
+  defineNativeNarrow(library);
   return { functions: library.functions, flags: library.flags };
 }

@@ -1,7 +1,7 @@
 /** Conversions between the two formats, and between them and integers of 32 and 64 bits. */
-import { type Expr, i32, i64, type Local, select } from "../../wasm/expression.ts";
+import { type Expr, f64, i32, i64, type Local, select } from "../../wasm/expression.ts";
 import { giveBack, set, when } from "../../wasm/statement.ts";
-import type { Format } from "./format.ts";
+import { DOUBLE, type Format, SINGLE } from "./format.ts";
 import { type FloatLibrary, NV, NX, RDN, RMM, RNE, RUP } from "./library.ts";
 import { asBit } from "./round.ts";
 
@@ -18,8 +18,13 @@ export const INTEGER_TYPES: readonly IntegerType[] = [
   { name: "u64", width: 64, signed: false },
 ];
 
+/** Whether every integer of the type is a number of the format. */
+export function isAlwaysExact(type: IntegerType, format: Format): boolean {
+  return type.width <= format.fractionBits;
+}
+
 /** An x register holds every 32-bit value sign-extended, also the unsigned ones. */
-function asRegister(type: IntegerType, value: Expr): Expr {
+export function asRegister(type: IntegerType, value: Expr): Expr {
   return type.width === 32 ? i64.extend32_s(value) : value;
 }
 
@@ -28,7 +33,7 @@ function asRegister(type: IntegerType, value: Expr): Expr {
  * "Domains of float-to-integer conversions and behavior for invalid inputs").
  */
 export function defineToInteger(library: FloatLibrary, format: Format, type: IntegerType): void {
-  library.define(`${format.name}_to_${type.name}`, ["i64", "i32"], (f) => {
+  library.defineExact(`${format.name}_to_${type.name}`, ["i64", "i32"], (f) => {
     const { bits, code } = library.operands(f, format, 1);
     const [a] = bits as [Local];
     const rm = f.params[1] as Local;
@@ -84,7 +89,7 @@ export function defineToInteger(library: FloatLibrary, format: Format, type: Int
 
 /** `i32_to_f64(x, rm)` …: of a 32-bit type only the lower half of the register counts. */
 export function defineFromInteger(library: FloatLibrary, type: IntegerType, format: Format): void {
-  library.define(`${type.name}_to_${format.name}`, ["i64", "i32"], (f) => {
+  library.defineExact(`${type.name}_to_${format.name}`, ["i64", "i32"], (f) => {
     const [x, rm] = f.params as [Local, Local];
     const value = f.local("i64"), sign = f.local("i64");
     const narrow = type.signed ? i64.extend32_s(x) : i64.and(x, i64.const(0xffff_ffff));
@@ -102,24 +107,38 @@ export function defineFromInteger(library: FloatLibrary, type: IntegerType, form
   });
 }
 
-/** `f64_to_f32(a, rm)` and `f32_to_f64(a, rm)`; the latter is always exact. */
-export function defineBetween(library: FloatLibrary, from: Format, to: Format): void {
-  library.define(`${from.name}_to_${to.name}`, ["i64", "i32"], (f) => {
-    const { bits, code } = library.operands(f, from, 1);
-    const [a] = bits as [Local];
-    const rm = f.params[1] as Local;
-    const { significand, exponent, code: unpack } = from.unpack(f, a);
+/** `f64_to_f32(a, rm)`. */
+export function defineNarrow(library: FloatLibrary): void {
+  const from = DOUBLE, to = SINGLE;
+  library.defineExact("f64_to_f32", ["i64", "i32"], (f) => {
+    const [a, rm] = f.params as [Local, Local];
+    const { significand, exponent, code } = from.unpack(f, a);
     const signed = (magnitude: Expr) => to.boxed(i64.or(to.placedSign(from.sign(a)), magnitude));
     return [
-      ...code,
       when(from.isNan(a), [
         when(from.isSignalling(a), [library.raise(NV)]),
         giveBack(to.canonicalNan),
       ]),
       when(from.isInfinite(a), [giveBack(signed(to.infinity))]),
       when(from.isZero(a), [giveBack(signed(i64.const(0)))]),
-      ...unpack,
-      giveBack(library.exact(`${to.name}_round`, from.sign(a), exponent, significand, rm)),
+      ...code,
+      giveBack(library.exact("f32_round", from.sign(a), exponent, significand, rm)),
+    ];
+  });
+}
+
+/** `f32_to_f64(a, rm)`: every single is a double, so there is nothing to round. */
+export function defineWiden(library: FloatLibrary): void {
+  library.define("f32_to_f64", ["i64", "i32"], (f) => {
+    const { bits, code } = library.operands(f, SINGLE, 1);
+    const [a] = bits as [Local];
+    return [
+      ...code,
+      when(SINGLE.isNan(a), [
+        when(SINGLE.isSignalling(a), [library.raise(NV)]),
+        giveBack(DOUBLE.canonicalNan),
+      ]),
+      giveBack(DOUBLE.nativeBits(f64.promote_f32(SINGLE.native(a)))),
     ];
   });
 }

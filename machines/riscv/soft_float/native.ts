@@ -8,7 +8,7 @@
 import { choose, type Expr, f32, f64, i32, i64, type Local } from "../../wasm/expression.ts";
 import { giveBack, set, when } from "../../wasm/statement.ts";
 import { type Global, readGlobal } from "../../wasm/module.ts";
-import { hostFuses, multiplyAdd } from "./fused_probe.ts";
+import { multiplyAdd } from "./fused_probe.ts";
 import { DOUBLE, type Format, SINGLE } from "./format.ts";
 import { type FloatLibrary, NX, RNE } from "./library.ts";
 
@@ -21,19 +21,16 @@ export interface NativeOperation {
    * A sum that is subnormal is exact. Other tiny results may raise UF, and one that was rounded up to the smallest
    * normal number may do so too.
    */
-  readonly mayBeTiny: boolean;
+  readonly isRightIfTiny: boolean;
   /** Whether a finite result is exact for certain. May miss some. */
-  isExact(result: Expr, ...operands: Expr[]): Expr;
+  isExact(result: Expr, a: Expr, b: Expr, c: Expr): Expr;
 }
-
-const NO = i32.const(0);
 
 /** Above it, what a double-precision product or quotient lost is a double itself: at least 2^-1074. */
 const RESIDUAL_IS_EXACT = f64.const(2 ** -960);
 
-/** Whether a × b = p, where the fused operation can tell. */
+/** Whether a × b = p, as the fused operation can tell. */
 function isProduct(a: Expr, b: Expr, p: Expr): Expr {
-  if (!hostFuses()) return NO;
   return i32.and(
     f64.gt(f64.abs(p), RESIDUAL_IS_EXACT),
     f64.eq(multiplyAdd(a, b, f64.neg(p)), f64.const(0)),
@@ -53,57 +50,58 @@ function isSum({ sub, eq }: typeof f64 | typeof f32, a: Expr, b: Expr, sum: Expr
   return i32.and(eq(sub(sum, a), b), eq(sub(sum, b), a));
 }
 
-export function nativeOperations(format: Format): readonly NativeOperation[] {
+/** The operations of a format; `fuses` says whether the host's multiply-add may be used. */
+export function nativeOperations(format: Format, fuses: boolean): readonly NativeOperation[] {
   const native = format.width === 64 ? f64 : f32;
-  const isExactProduct = format.width === 64 ? isProduct : isProductOfSingles;
+  const isExactProduct = format === SINGLE ? isProductOfSingles : fuses ? isProduct : () => i32.const(0);
   const { add, sub, mul, div, sqrt, neg } = native;
-  return [
+  const operations: NativeOperation[] = [
     {
       name: "add",
       operands: 2,
       value: add,
-      mayBeTiny: true,
-      isExact: (sum, a = sum, b = sum) => isSum(native, a, b, sum),
+      isRightIfTiny: true,
+      isExact: (sum, a, b) => isSum(native, a, b, sum),
     },
     {
       name: "sub",
       operands: 2,
       value: sub,
-      mayBeTiny: true,
-      isExact: (difference, a = difference, b = difference) => isSum(native, a, neg(b), difference),
+      isRightIfTiny: true,
+      isExact: (difference, a, b) => isSum(native, a, neg(b), difference),
     },
     {
       name: "mul",
       operands: 2,
       value: mul,
-      mayBeTiny: false,
-      isExact: (product, a = product, b = product) => isExactProduct(a, b, product),
+      isRightIfTiny: false,
+      isExact: (product, a, b) => isExactProduct(a, b, product),
     },
     {
       name: "div",
       operands: 2,
       value: div,
-      mayBeTiny: false,
-      isExact: (quotient, a = quotient, b = quotient) => isExactProduct(quotient, b, a),
+      isRightIfTiny: false,
+      isExact: (quotient, a, b) => isExactProduct(quotient, b, a),
     },
     {
       name: "sqrt",
       operands: 1,
       value: sqrt,
-      mayBeTiny: false,
-      isExact: (root, a = root) => isExactProduct(root, root, a),
+      isRightIfTiny: false,
+      isExact: (root, a) => isExactProduct(root, root, a),
     },
   ];
+  return format === DOUBLE && fuses ? [...operations, FUSED] : operations;
 }
 
-/** Where `hostFuses()`. */
+/** For doubles, where the host's multiply-add rounds once. */
 const FUSED: NativeOperation = {
   name: "fma",
   operands: 3,
   value: multiplyAdd,
-  mayBeTiny: false,
-  isExact: (result, a = result, b = result, c = result) =>
-    i32.and(isProduct(a, b, f64.mul(a, b)), isSum(f64, f64.mul(a, b), c, result)),
+  isRightIfTiny: false,
+  isExact: (result, a, b, c) => i32.and(isProduct(a, b, f64.mul(a, b)), isSum(f64, f64.mul(a, b), c, result)),
 };
 
 /**
@@ -116,20 +114,22 @@ export function isRight(
   flags: Global,
   { result, bits, registers, rm }: { result: Expr; bits: Expr; registers: readonly Expr[]; rm: Expr },
 ): Expr {
-  const operands = registers.map((register) => format.native(register));
+  // Operands that an operation does not have are not looked at.
+  const [a = result, b = a, c = a] = registers.map((register) => format.native(register));
   return i32.and(
-    i32.and(i32.eq(rm, i32.const(RNE)), isTrusted(format, operation.mayBeTiny, bits)),
-    i32.and(format.areBoxed(registers), needsNoFlag(flags, operation.isExact(result, ...operands))),
+    i32.and(i32.eq(rm, i32.const(RNE)), isTrusted(format, operation.isRightIfTiny, bits)),
+    i32.and(format.areBoxed(registers), needsNoFlag(flags, operation.isExact(result, a, b, c))),
   );
 }
 
 /** Whether the encoding of a result is neither tiny, where that matters, nor infinite nor a NaN. */
-function isTrusted(format: Format, mayBeTiny: boolean, bits: Expr): Expr {
-  const from = mayBeTiny ? 0n : format.smallestNormal + 1n;
+export function isTrusted(format: Format, isRightIfTiny: boolean, bits: Expr): Expr {
+  const from = isRightIfTiny ? 0n : format.smallestNormal + 1n;
   return i64.lt_u(i64.sub(format.magnitude(bits), i64.const(from)), i64.const(format.infinityBits - from));
 }
 
-function needsNoFlag(flags: Global, isExact: Expr): Expr {
+/** Whether there is no NX to raise: it is set already, or the result is exact. */
+export function needsNoFlag(flags: Global, isExact: Expr): Expr {
   return choose(i32.and(readGlobal(flags), i32.const(NX)), i32.const(1), isExact);
 }
 
@@ -147,12 +147,6 @@ export function defineNative(library: FloatLibrary, format: Format, operation: N
       giveBack(library.exact(name, ...registers, rm)),
     ];
   });
-}
-
-/** `f64_fma`, with a fast path if the host has one. */
-export function defineDoubleFused(library: FloatLibrary): void {
-  if (hostFuses()) defineNative(library, DOUBLE, FUSED);
-  else library.publish("f64_fma");
 }
 
 /**

@@ -12,12 +12,13 @@ export interface FloatMachine {
 
 type Exports = Record<string, (...args: (bigint | number)[]) => bigint | number>;
 
-/** `extend` may add exported functions to the module. */
+/** `extend` may add exported functions to the module. `fuses` is by default what the host does. */
 export function createFloatMachine(
   extend: (module: ModuleBuilder, floats: SoftFloat) => void = () => {},
+  options: { fuses?: boolean } = {},
 ): FloatMachine {
   const module = new ModuleBuilder();
-  const floats = defineSoftFloat(module);
+  const floats = defineSoftFloat(module, options);
   for (const [name, callee] of floats.functions) exportAs(module, name, callee);
   module.function("flags", { results: ["i32"], exported: true }, () => [giveBack(readGlobal(floats.flags))]);
   module.function("setFlags", { params: ["i32"], exported: true }, (f) => [
