@@ -470,7 +470,8 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   #write(bytes: number): boolean {
     const { state } = this;
     const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
-    return !this.#bus.write(hi, lo, bytes as 1 | 2 | 4 | 8, state.get32(at.VALUE), state.get32(at.VALUE + 4));
+    const value = state.get32(at.VALUE) & (bytes < 4 ? (1 << 8 * bytes) - 1 : -1);
+    return !this.#bus.write(hi, lo, bytes as 1 | 2 | 4 | 8, value, bytes === 8 ? state.get32(at.VALUE + 4) : 0);
   }
 
   #accessFault(cause: number): number {

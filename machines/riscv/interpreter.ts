@@ -9,7 +9,6 @@ import {
   branch,
   branchIf,
   branchTable,
-  giveBack,
   type Label,
   label,
   loop,
