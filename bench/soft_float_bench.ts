@@ -3,7 +3,7 @@
  * "settled": nearest rounding, inexact already accrued, as in nearly every running program. "clear": the flags are
  * cleared before each operation. "exact": clear, and the result is exact. "up": rounded up. "subnormal": tiny results.
  */
-import { call, type Callee, i32, i64, type ValueType } from "../machines/wasm/expression.ts";
+import { call, type Callee, i32, i64, type Local, type ValueType } from "../machines/wasm/expression.ts";
 import { branchIf, giveBack, label, loop, set } from "../machines/wasm/statement.ts";
 import { ModuleBuilder, writeGlobal } from "../machines/wasm/module.ts";
 import { defineSoftFloat, type SoftFloat } from "../machines/riscv/soft_float.ts";
@@ -15,15 +15,15 @@ const RNE = 0, RUP = 3, NX = 1;
 function exportLoop(module: ModuleBuilder, floats: SoftFloat, name: string, callee: Callee) {
   const params: readonly ValueType[] = ["i64", "i64", "i64", "i64", "i32", "i32"];
   module.function(name, { params, results: ["i64"], exported: true }, (f) => {
-    const [a, b, c, step, rm, flags] = f.params as [...typeof f.params] & { length: 6 };
+    const [a, b, c, step, rm, flags] = f.params as [Local, Local, Local, Local, Local, Local];
     const count = f.local("i32"), sum = f.local("i64"), again = label("again");
-    const registers = [a!, b!, c!].slice(0, callee.params.filter((type) => type === "i64").length);
-    const args = callee.params.includes("i32") ? [...registers, rm!] : registers;
+    const registers = [a, b, c].slice(0, callee.params.filter((type) => type === "i64").length);
+    const args = callee.params.includes("i32") ? [...registers, rm] : registers;
     return [
       loop(again, [
-        writeGlobal(floats.flags, flags!),
+        writeGlobal(floats.flags, flags),
         set(sum, i64.xor(sum, call(callee, ...args))),
-        set(a!, i64.add(a!, step!)),
+        set(a, i64.add(a, step)),
         set(count, i32.add(count, i32.const(1))),
         branchIf(again, i32.lt_u(count, i32.const(OPERATIONS))),
       ]),
