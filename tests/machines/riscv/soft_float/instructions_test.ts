@@ -1,52 +1,15 @@
 /** The table entries of F and D: their encodings, and their semantics as a consumer of the table compiles them. */
 import { assert, assertEquals } from "@std/assert";
-import { giveBack } from "../../../../machines/wasm/statement.ts";
-import type { Expr, Local } from "../../../../machines/wasm/expression.ts";
-import type { Instruction } from "../../../../machines/riscv/instruction.ts";
-import { RV64F } from "../../../../machines/riscv/instructions/rv64f.ts";
-import { RV64D } from "../../../../machines/riscv/instructions/rv64d.ts";
-import { createFloatMachine } from "./machine.ts";
-import { OPERATIONS } from "./operations.ts";
+import { createInstructionMachine, ENTRIES } from "./instructions.ts";
+import { operationOf } from "./operations.ts";
 import { F32, F64, type FloatFormat, fused, isBoxed, negate } from "./oracle.ts";
 import { operandsFor, Random } from "./vectors.ts";
 
-const ENTRIES: readonly Instruction[] = [...RV64F, ...RV64D];
-
-/** Each entry whose semantics are an expression becomes a function of rs1 (x or f), fs2, fs3 and rm. */
-const machine = createFloatMachine((module, floats) => {
-  for (const { name, semantics } of ENTRIES) {
-    if (semantics.shape !== "float") continue;
-    const params = ["i64", "i64", "i64", "i32"] as const;
-    let locals: readonly Local[] = [];
-    module.function(name, { params, results: ["i64"], exported: true }, (f) => {
-      locals = f.params;
-      return [giveBack(semantics.result)];
-    }, {
-      operand: (operand): Expr => {
-        const found = { rs1: locals[0], fs1: locals[0], fs2: locals[1], fs3: locals[2], rm: locals[3] }[operand];
-        if (!found) throw new Error(`unknown operand "${operand}"`);
-        return found;
-      },
-      intrinsic: (intrinsic) => {
-        const found = floats.functions.get(intrinsic);
-        if (!found) throw new Error(`unknown intrinsic "${intrinsic}"`);
-        return found;
-      },
-    });
-  }
-});
+const machine = createInstructionMachine();
 
 function run(name: string, operands: readonly bigint[], rm = 0) {
   const [a = 0n, b = 0n, c = 0n] = operands;
   return machine.run(name, [a, b, c], rm);
-}
-
-/** The model's name for an instruction: `fcvt.wu.s` is `f32_to_u32`. */
-function operationName(instruction: string): string {
-  const types: Record<string, string> = { s: "f32", d: "f64", w: "i32", wu: "u32", l: "i64", lu: "u64" };
-  const [operation = "", first = "", second = ""] = instruction.split(".");
-  if (operation === "fcvt") return `${types[second]}_to_${types[first]}`;
-  return `${types[first]}_${operation.slice(1)}`;
 }
 
 Deno.test("arithmetic, comparisons and conversions do what their names say", () => {
@@ -56,7 +19,7 @@ Deno.test("arithmetic, comparisons and conversions do what their names say", () 
   );
   assertEquals(plain.length, 2 * 5 + 2 * 6 + 2 * 8 + 2);
   for (const { name } of plain) {
-    const operation = OPERATIONS.find((o) => o.name === operationName(name))!; // a missing one fails right here
+    const operation = operationOf(name);
     for (let i = 0; i < 300; i++) {
       const operands = operandsFor(random, operation), rm = operation.rounds ? random.below(5) : 0;
       assertEquals(run(name, operands, rm), operation.model(operands, rm), `${name} ${operands} rm ${rm}`);
@@ -67,7 +30,7 @@ Deno.test("arithmetic, comparisons and conversions do what their names say", () 
 Deno.test("the four fused instructions negate product and addend as their names say", () => {
   const random = new Random(6);
   for (const [format, suffix] of [[F32, "s"], [F64, "d"]] as const) {
-    const operation = OPERATIONS.find(({ name }) => name === `${format.name}_fma`)!; // only for its operands
+    const operation = operationOf(`fmadd.${suffix}`);
     for (let i = 0; i < 1000; i++) {
       const [a = 0n, b = 0n, c = 0n] = operandsFor(random, operation), rm = random.below(5);
       const expected = {
@@ -86,7 +49,7 @@ Deno.test("the four fused instructions negate product and addend as their names 
 Deno.test("sign injection takes magnitude and sign apart, and canonicalises only singles that are not boxed", () => {
   const random = new Random(7);
   for (const [format, suffix] of [[F32, "s"], [F64, "d"]] as const) {
-    const operation = OPERATIONS.find(({ name }) => name === `${format.name}_min`)!; // only for its operands
+    const operation = operationOf(`fsgnj.${suffix}`);
     for (let i = 0; i < 1000; i++) {
       const [a = 0n, b = 0n] = operandsFor(random, operation);
       const sign = 1n << BigInt(format.width - 1);

@@ -67,3 +67,26 @@ function operationsOf(format: FloatFormat): Operation[] {
 }
 
 export const OPERATIONS: readonly Operation[] = [F32, F64].flatMap(operationsOf);
+
+/**
+ * The operation behind an instruction: `fcvt.wu.s` is `f32_to_u32`, `fmsub.d` a fused operation. Sign injections and
+ * moves have no model of their own; operands for them are as for a minimum or for an integer's conversion.
+ */
+export function operationOf(instruction: string): Operation {
+  const name = operationName(instruction);
+  const operation = OPERATIONS.find((o) => o.name === name);
+  if (!operation) throw new Error(`no operation "${name}" for ${instruction}`);
+  return operation;
+}
+
+function operationName(instruction: string): string {
+  const types: Record<string, string> = { s: "f32", d: "f64", w: "i32", wu: "u32", l: "i64", lu: "u64" };
+  const [mnemonic = "", first = "", second = ""] = instruction.split(".");
+  if (mnemonic === "fcvt") return `${types[second]}_to_${types[first]}`;
+  if (mnemonic === "fmv") {
+    return second === "x" ? "i64_to_f64" : first === "x" && second === "w" ? "f32_class" : "f64_class";
+  }
+  if (/^fn?m(add|sub)$/.test(mnemonic)) return `${types[first]}_fma`;
+  if (/^fsgnj/.test(mnemonic)) return `${types[first]}_min`;
+  return `${types[first]}_${mnemonic.slice(1)}`;
+}
