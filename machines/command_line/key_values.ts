@@ -54,10 +54,7 @@ export class KeyValues {
 
   takeBoolean(key: string): boolean | undefined {
     const value = this.take(key);
-    if (value === undefined) return undefined;
-    if (["on", "yes", "true", "y"].includes(value)) return true;
-    if (["off", "no", "false", "n"].includes(value)) return false;
-    throw new OptionError(`${this.#what}: ${key} must be on or off, not '${value}'`);
+    return value === undefined ? undefined : parseBoolean(`${this.#what}: ${key}`, value);
   }
 
   takeInteger(key: string, least: number, most: number): number | undefined {
@@ -100,6 +97,12 @@ function splitAtCommas(text: string): string[] {
     }
   }
   return [...items, item];
+}
+
+export function parseBoolean(what: string, text: string): boolean {
+  if (["on", "yes", "true", "y"].includes(text)) return true;
+  if (["off", "no", "false", "n"].includes(text)) return false;
+  throw new OptionError(`${what} must be on or off, not '${text}'`);
 }
 
 /** A whole number in decimal or, with 0x, hexadecimal. */

@@ -16,11 +16,11 @@ import { INTERRUPT, MEMORY_MAP, PLIC_SOURCES, SERIAL_CLOCK_HZ, TIMEBASE_HZ, VIRT
 export interface DescribedBoard {
   readonly harts: number;
   readonly ramBytes: number;
-  /** The `riscv,isa` string: what the harts implement. */
-  readonly isa: string;
-  /** The deepest page table that a hart takes: "riscv,sv39", "riscv,sv48" or "riscv,sv57". */
-  readonly mmuType: string;
 }
+
+/** What the harts implement: the `riscv,isa` string, and the deepest page table that they take. */
+const ISA = "rv64imafdc_zicsr_zifencei_zihintpause_sstc";
+const MMU_TYPE = "riscv,sv48";
 
 /** Causes that the local interrupt controller of a hart knows (privileged specification, table 14). */
 const MACHINE_SOFTWARE = 3, MACHINE_TIMER = 7, SUPERVISOR_EXTERNAL = 9, MACHINE_EXTERNAL = 11;
@@ -100,8 +100,8 @@ function cpusNode(board: DescribedBoard, handles: Handles): DeviceTreeNode {
       reg: cells(id),
       status: text("okay"),
       compatible: text("riscv"),
-      "riscv,isa": text(board.isa),
-      "mmu-type": text(board.mmuType),
+      "riscv,isa": text(ISA),
+      "mmu-type": text(MMU_TYPE),
     }, [
       node("interrupt-controller", {
         "#interrupt-cells": cells(1),

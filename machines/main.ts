@@ -1,0 +1,131 @@
+/**
+ * The command line of the `virt` machine: `deno task virt`, or `runCommandLine` for programs. Whatever the user did wrong
+ * is one sentence and exit status 1.
+ *
+ * @module
+ */
+import { DeviceError } from "../ecs/device.ts";
+import { OutOfGuestMemoryError } from "../ecs/ram_block.ts";
+import { BlockError } from "./backends/block.ts";
+import { Terminal } from "./backends/terminal.ts";
+import { configureVirt, DRIVERS, type OpenBackends } from "./command_line/configure.ts";
+import { reason } from "./command_line/files.ts";
+import { OptionError } from "./command_line/key_values.ts";
+import { parseCommandLine } from "./command_line/options.ts";
+import type { CommandLine } from "./command_line/request.ts";
+import { type CommandLineIo, terminalStreams } from "./command_line/streams.ts";
+import { openTrace } from "./command_line/trace.ts";
+import { chosenNode, DeviceTreeError, text, writeDeviceTree } from "./loader/flattened_device_tree.ts";
+import { ImageError } from "./loader/part.ts";
+import { describeVirt } from "./virt/device_tree.ts";
+import { createVirt, MachineError, type VirtMachine } from "./virt/machine.ts";
+
+export type { CommandLineIo };
+
+/** Mistakes of the user: their messages are sentences. */
+const SENTENCES = [
+  OptionError,
+  ImageError,
+  DeviceTreeError,
+  MachineError,
+  DeviceError,
+  BlockError,
+  OutOfGuestMemoryError,
+];
+
+/** Signals that end the process, with the terminal restored. Exit status: 128 and the number, as shells count. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * Runs a command line to its end.
+ *
+ * @param io Streams other than the process's own.
+ * @returns The exit status: 0 when the guest powers off, what it gave the test finisher, 1 for mistakes of the user.
+ */
+export async function runCommandLine(args: readonly string[], io: Partial<CommandLineIo> = {}): Promise<number> {
+  try {
+    const line = parseCommandLine(args);
+    if (line.devices.some(({ driver }) => driver === "help")) line.print = deviceHelp();
+    if (line.print !== undefined) return await print(line.print, io);
+    if (line.dumpDeviceTree !== undefined) return dumpDeviceTree(line, line.dumpDeviceTree);
+    return await runVirt(line, io);
+  } catch (error) {
+    if (!SENTENCES.some((kind) => error instanceof kind)) throw error;
+    (io.error ?? console.error)(`freehold: ${(error as Error).message}`);
+    return 1;
+  }
+}
+
+async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<number> {
+  const backends: OpenBackends = { drives: new Map(), characters: new Map() };
+  let terminal: Terminal | undefined;
+  let machine: VirtMachine | undefined;
+  let status: number | undefined;
+  const quit = (code: number) => {
+    status ??= code;
+    machine?.stop();
+  };
+  const trace = openTrace(line.log);
+  try {
+    const options = configureVirt(line, backends, (request) => {
+      const escapes = request.escapes === true && io.input === undefined;
+      return terminal = new Terminal(terminalStreams(io), { escapes, onQuit: () => quit(0), onFailure: () => quit(1) });
+    });
+    machine = createVirt(options);
+    trace.attach(machine.world);
+    const release = onSignals((code) => {
+      terminal?.restore();
+      quit(code);
+    });
+    try {
+      terminal?.open();
+      const exit = status === undefined ? await machine.run() : { status: 0 };
+      return status ?? exit.status;
+    } finally {
+      release();
+    }
+  } finally {
+    for (const backend of backends.characters.values()) await backend.close();
+    machine?.dispose();
+    for (const drive of backends.drives.values()) drive.close();
+    trace.close();
+  }
+}
+
+/** Calls `handle` with the exit status when a signal comes; returns what ends that. */
+function onSignals(handle: (status: number) => void): () => void {
+  const listeners = Object.entries(SIGNALS).map(([name, number]) => {
+    const listener = () => handle(128 + number);
+    Deno.addSignalListener(name as keyof typeof SIGNALS, listener);
+    return () => Deno.removeSignalListener(name as keyof typeof SIGNALS, listener);
+  });
+  return () => listeners.forEach((remove) => remove());
+}
+
+async function print(text: string, io: Partial<CommandLineIo>): Promise<number> {
+  const { output } = terminalStreams({ ...io, inputIsTerminal: false });
+  for (let bytes = new TextEncoder().encode(text); bytes.length > 0;) bytes = bytes.subarray(await output.write(bytes));
+  return 0;
+}
+
+function deviceHelp(): string {
+  const rows = DRIVERS.map(({ type, description, properties = {} }) => {
+    const names = Object.entries(properties).map(([name, property]) => `    ${name}=… ${property.description}\n`);
+    return `${type}: ${description}\n${names.join("")}`;
+  });
+  return `Devices, with their properties:\n${rows.join("")}`;
+}
+
+function dumpDeviceTree(line: CommandLine, path: string): number {
+  const tree = describeVirt(line);
+  if (line.append !== undefined) chosenNode(tree).properties.set("bootargs", text(line.append));
+  try {
+    Deno.writeFileSync(path, writeDeviceTree(tree));
+  } catch (error) {
+    throw new OptionError(`-M virt,dumpdtb=${path}: ${reason(error)}`);
+  }
+  return 0;
+}
+
+// Standard input may still have a pending read, which would keep the process alive.
+if (import.meta.main) Deno.exit(await runCommandLine(Deno.args));
