@@ -1,0 +1,135 @@
+/**
+ * Handle: how users name an entity. A handle is generation · 2^24 + entity id, exact as a number; the generation goes
+ * up each time the id is freed, so that a stale handle is told from its successor's (S147).
+ */
+import { addComponent, addEntity, removeEntity } from "./deps.ts";
+import { defineColumns, growColumns, type World } from "./world.ts";
+
+/** Kind of entity: the tag that it carries in the entity library. */
+export interface Kind {
+  readonly name: string;
+}
+
+/** Ids are below this. */
+export const ID_LIMIT = 2 ** 24;
+
+/** A handle whose entity is gone, or that never named one of the wanted kind. */
+export class StaleHandleError extends Error {
+  override readonly name = "StaleHandleError";
+}
+
+/** More than 2^24 entities alive at once. */
+export class TooManyEntitiesError extends Error {
+  override readonly name = "TooManyEntitiesError";
+}
+
+const identities = defineColumns((capacity) => ({
+  generation: new Uint32Array(capacity),
+  /** Creation order, which is never reused: destructors run in its reverse. */
+  creation: new Float64Array(capacity),
+  /** undefined: no entity has this id now. */
+  kind: [] as (Kind | undefined)[],
+  name: [] as string[],
+  /** Name of the last entity that died with this id. */
+  tombstone: [] as string[],
+  created: 0,
+  alive: 0,
+}));
+
+/** Declares a kind of entity. There may be at most 31. */
+export function defineKind(name: string): Kind {
+  return { name };
+}
+
+/** Takes a free id and gives it a row in every column. */
+export function newEntity(world: World, kind: Kind, name: string): number {
+  const id = addEntity(world.entities);
+  if (id >= ID_LIMIT) {
+    removeEntity(world.entities, id);
+    throw new TooManyEntitiesError(`Cannot create "${name}": ${ID_LIMIT} entities are alive`);
+  }
+  if (id >= world.capacity) growColumns(world, id);
+  addComponent(world.entities, id, kind);
+  const columns = identities(world);
+  columns.kind[id] = kind;
+  columns.name[id] = name;
+  columns.creation[id] = ++columns.created;
+  columns.alive++;
+  return id;
+}
+
+/** Gives the id back; handles to it are stale from now on. */
+export function freeEntity(world: World, id: number): void {
+  const columns = identities(world);
+  columns.generation[id]!++;
+  columns.tombstone[id] = columns.name[id]!;
+  columns.kind[id] = undefined;
+  columns.alive--;
+  removeEntity(world.entities, id);
+}
+
+/** The handle of a living entity. The brand is the caller's knowledge of its kind. */
+export function handleOf<H extends number>(world: World, id: number): H {
+  return (identities(world).generation[id]! * ID_LIMIT + id) as H;
+}
+
+/**
+ * Entity id of a handle.
+ *
+ * @throws {StaleHandleError} if the entity is gone or is not of this kind.
+ */
+export function resolve(world: World, handle: number, kind: Kind): number {
+  const id = handle < ID_LIMIT ? handle : handle % ID_LIMIT;
+  const columns = identities(world);
+  const found = columns.kind[id];
+  if (found === kind && columns.generation[id] === (handle - id) / ID_LIMIT) return id;
+  throw staleHandle(world, handle, kind.name);
+}
+
+/** Entity id of a handle of any kind. @throws {StaleHandleError} if the entity is gone. */
+export function resolveAny(world: World, handle: number): number {
+  const id = handle % ID_LIMIT;
+  if (!isAlive(world, handle)) throw staleHandle(world, handle, "entity");
+  return id;
+}
+
+/** Whether the handle's entity still exists (it may be dying). */
+export function isAlive(world: World, handle: number): boolean {
+  const id = handle % ID_LIMIT;
+  const columns = identities(world);
+  return columns.kind[id] !== undefined && columns.generation[id] === (handle - id) / ID_LIMIT;
+}
+
+function staleHandle(world: World, handle: number, wanted: string): StaleHandleError {
+  const id = handle % ID_LIMIT;
+  const generation = (handle - id) / ID_LIMIT;
+  const columns = identities(world);
+  const now = columns.generation[id];
+  if (now === undefined || generation > now || !Number.isInteger(handle)) {
+    return new StaleHandleError(`${handle} is not a handle of this world`);
+  }
+  if (generation === now && columns.kind[id] !== undefined) {
+    return new StaleHandleError(`"${columns.name[id]}" is not a ${wanted} but a ${columns.kind[id]?.name}`);
+  }
+  const former = generation === now - 1 ? `"${columns.tombstone[id]}"` : "an entity that died long ago";
+  return new StaleHandleError(`the handle of ${wanted} ${former} is stale: it was destroyed`);
+}
+
+/** Kind of a living entity; undefined for a free id. */
+export function kindOf(world: World, id: number): Kind | undefined {
+  return identities(world).kind[id];
+}
+
+export function nameOf(world: World, id: number): string {
+  return identities(world).name[id] ?? "";
+}
+
+/** Creation order: a later entity has a greater number. */
+export function creationOf(world: World, id: number): number {
+  return identities(world).creation[id]!;
+}
+
+/** How many entities exist, dying ones included. */
+export function countEntities(world: World): number {
+  return identities(world).alive;
+}

@@ -1,0 +1,133 @@
+/**
+ * RAM block: the bytes behind a RAM-kind region. A machine's blocks are ranges of one shared WebAssembly.Memory, which
+ * compiled guest code addresses directly; a block without a guest memory has an ArrayBuffer of its own.
+ */
+
+const WASM_PAGE = 0x10000;
+const WASM_PAGES_MAX = 0x10000;
+
+/** No gap of the guest memory is large enough. */
+export class OutOfGuestMemoryError extends Error {
+  override readonly name = "OutOfGuestMemoryError";
+}
+
+interface Gap {
+  start: number;
+  end: number;
+}
+
+/** The one memory of a machine: created at its final size and never grown, so that its views stay valid. */
+export interface GuestMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Free ranges, ascending, none touching another. */
+  readonly gaps: Gap[];
+}
+
+/**
+ * Shared memory of a machine.
+ *
+ * @param byteLength Rounded up to 64 KiB; at most 4 GiB.
+ * @throws {OutOfGuestMemoryError} if the host refuses.
+ */
+export function createGuestMemory(byteLength: number): GuestMemory {
+  const pages = Math.ceil(byteLength / WASM_PAGE);
+  if (!(pages >= 0 && pages <= WASM_PAGES_MAX)) {
+    throw new OutOfGuestMemoryError(`a guest memory of ${byteLength} bytes is not between 0 and 4 GiB`);
+  }
+  try {
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const bytes = new Uint8Array(memory.buffer);
+    return { memory, bytes, view: new DataView(memory.buffer), gaps: [{ start: 0, end: bytes.length }] };
+  } catch (cause) {
+    throw new OutOfGuestMemoryError(`the host refuses a guest memory of ${byteLength} bytes`, { cause });
+  }
+}
+
+/**
+ * Takes the lowest gap that fits. All bytes of it are zero.
+ *
+ * @param align A power of two, in bytes.
+ * @returns Offset in the memory.
+ * @throws {OutOfGuestMemoryError} if no gap is large enough.
+ */
+export function allocateRange(memory: GuestMemory, size: number, align: number): number {
+  const { gaps } = memory;
+  for (const [index, gap] of gaps.entries()) {
+    const start = Math.ceil(gap.start / align) * align;
+    const end = start + size;
+    if (end > gap.end) continue;
+    const rest: Gap[] = [];
+    if (gap.start < start) rest.push({ start: gap.start, end: start });
+    if (end < gap.end) rest.push({ start: end, end: gap.end });
+    gaps.splice(index, 1, ...rest);
+    return start;
+  }
+  throw new OutOfGuestMemoryError(`no gap of ${size} bytes is left in a guest memory of ${memory.bytes.length} bytes`);
+}
+
+/** Gives a range back, zeroed. The caller has waited for every reader: a guest could see the next owner's bytes. */
+export function freeRange(memory: GuestMemory, offset: number, size: number): void {
+  if (size === 0) return;
+  const end = offset + size;
+  memory.bytes.fill(0, offset, end);
+  const { gaps } = memory;
+  let index = gaps.findIndex((gap) => gap.start >= end);
+  if (index < 0) index = gaps.length;
+  const below = gaps[index - 1];
+  const above = gaps[index];
+  const start = below?.end === offset ? below.start : offset;
+  const stop = above?.start === end ? above.end : end;
+  const first = start === offset ? index : index - 1;
+  gaps.splice(first, (start === offset ? 0 : 1) + (stop === end ? 0 : 1), { start, end: stop });
+}
+
+/** Told of stores that reach a block through dispatch or DMA: bytes from the block's start, and how many. */
+export type StoreObserver = (offset: number, length: number) => void;
+
+/** Storage of one RAM-kind region. */
+export interface RamBlock {
+  readonly memory: GuestMemory | undefined;
+  readonly buffer: ArrayBufferLike;
+  /** Of the block in `buffer`, in bytes. */
+  readonly offset: number;
+  readonly size: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  observer: StoreObserver | undefined;
+}
+
+/** Blocks in a guest memory start at pages, so that a page table of the host or a TLB can map them. */
+const BLOCK_ALIGNMENT = 0x1000;
+
+/**
+ * Zeroed storage of `size` bytes.
+ *
+ * @throws {OutOfGuestMemoryError} if there is no room, in the memory or in the host.
+ */
+export function newRamBlock(size: number, memory: GuestMemory | undefined): RamBlock {
+  let buffer: ArrayBufferLike;
+  let offset = 0;
+  if (memory !== undefined) {
+    offset = allocateRange(memory, size, BLOCK_ALIGNMENT);
+    buffer = memory.bytes.buffer;
+  } else {
+    try {
+      buffer = new ArrayBuffer(size);
+    } catch (cause) {
+      throw new OutOfGuestMemoryError(`the host refuses a RAM block of ${size} bytes`, { cause });
+    }
+  }
+  const bytes = new Uint8Array(buffer, offset, size);
+  return { memory, buffer, offset, size, bytes, view: new DataView(buffer, offset, size), observer: undefined };
+}
+
+/** Ends the block; a range of a guest memory is zeroed and free again. */
+export function freeRamBlock(block: RamBlock): void {
+  if (block.memory !== undefined) freeRange(block.memory, block.offset, block.size);
+}
+
+export function setObserver(block: RamBlock, observer: StoreObserver | undefined): void {
+  block.observer = observer;
+}

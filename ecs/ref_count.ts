@@ -1,0 +1,138 @@
+/**
+ * RefCount: who may still reach me, counted in eight kinds. Counts of pins sit on the entity and again on its anchor;
+ * an edge (container, address space) is counted on the target's owner and kept in a list of its holder's owner, so
+ * that the graph of counted edges can be walked from either end.
+ */
+import { defineColumns, type World } from "./world.ts";
+
+export const REFERENCE_KINDS = [
+  "parent",
+  "container",
+  "addressSpace",
+  "map",
+  "cache",
+  "listener",
+  "callback",
+  "external",
+] as const;
+export type ReferenceKind = typeof REFERENCE_KINDS[number];
+
+const KINDS = REFERENCE_KINDS.length;
+const INDEX: Readonly<Record<ReferenceKind, number>> = {
+  parent: 0,
+  container: 1,
+  addressSpace: 2,
+  map: 3,
+  cache: 4,
+  listener: 5,
+  callback: 6,
+  external: 7,
+};
+
+/** A release without a matching reference. */
+export class UnbalancedReleaseError extends Error {
+  override readonly name = "UnbalancedReleaseError";
+}
+
+/** A pin that names its holder. */
+export interface Pin {
+  readonly target: number;
+  readonly kind: ReferenceKind;
+  /** Call site; only in debug worlds. */
+  readonly site: string | undefined;
+}
+
+const NO_PINS: readonly Pin[] = [];
+
+export const refCounts = defineColumns((capacity) => ({
+  byKind: new Int32Array(capacity * KINDS),
+  total: new Int32Array(capacity),
+  /** Counted edge that this region (container edge) or address space (root edge) stands for: the owner that it pins. */
+  edgeTarget: new Int32Array(capacity),
+  /** The owner that holds the edge; 0: something static. */
+  edgeHolder: new Int32Array(capacity),
+  /** Edges held by an owner. */
+  firstEdge: new Int32Array(capacity),
+  nextEdge: new Int32Array(capacity),
+  previousEdge: new Int32Array(capacity),
+  /** Named pins by holder. */
+  pins: [] as (Pin[] | undefined)[],
+}));
+
+/** A new entity counts nothing. */
+export function clearCounts(world: World, id: number): void {
+  const columns = refCounts(world);
+  columns.byKind.fill(0, id * KINDS, id * KINDS + KINDS);
+  columns.total[id] = 0;
+  columns.edgeTarget[id] = columns.edgeHolder[id] = 0;
+  columns.firstEdge[id] = columns.nextEdge[id] = columns.previousEdge[id] = 0;
+  columns.pins[id] = undefined;
+}
+
+export function addReference(world: World, id: number, kind: ReferenceKind): void {
+  const columns = refCounts(world);
+  columns.byKind[id * KINDS + INDEX[kind]]!++;
+  columns.total[id]!++;
+}
+
+export function countOf(world: World, id: number, kind: ReferenceKind): number {
+  return refCounts(world).byKind[id * KINDS + INDEX[kind]]!;
+}
+
+/** The caller has checked that the count is positive. */
+export function removeReference(world: World, id: number, kind: ReferenceKind): void {
+  const columns = refCounts(world);
+  columns.byKind[id * KINDS + INDEX[kind]]!--;
+  columns.total[id]!--;
+}
+
+/** Counts the edge that `bearer` (a contained region or an address space) stands for. */
+export function linkEdge(world: World, bearer: number, kind: ReferenceKind, holder: number, target: number): void {
+  const columns = refCounts(world);
+  columns.edgeTarget[bearer] = target;
+  columns.edgeHolder[bearer] = holder;
+  columns.previousEdge[bearer] = 0;
+  const next = holder === 0 ? 0 : columns.firstEdge[holder]!;
+  columns.nextEdge[bearer] = next;
+  if (holder !== 0) columns.firstEdge[holder] = bearer;
+  if (next !== 0) columns.previousEdge[next] = bearer;
+  addReference(world, target, kind);
+}
+
+/** Undoes {@linkcode linkEdge}; does nothing if the bearer's edge was not counted. Returns the owner that was pinned. */
+export function unlinkEdge(world: World, bearer: number, kind: ReferenceKind): number {
+  const columns = refCounts(world);
+  const target = columns.edgeTarget[bearer]!;
+  if (target === 0) return 0;
+  const next = columns.nextEdge[bearer]!;
+  const previous = columns.previousEdge[bearer]!;
+  const holder = columns.edgeHolder[bearer]!;
+  if (previous !== 0) columns.nextEdge[previous] = next;
+  else if (holder !== 0) columns.firstEdge[holder] = next;
+  if (next !== 0) columns.previousEdge[next] = previous;
+  columns.edgeTarget[bearer] = columns.edgeHolder[bearer] = 0;
+  columns.nextEdge[bearer] = columns.previousEdge[bearer] = 0;
+  removeReference(world, target, kind);
+  return target;
+}
+
+/** Notes that `holder` holds a pin. */
+export function addPin(world: World, holder: number, pin: Pin): void {
+  (refCounts(world).pins[holder] ??= []).push(pin);
+}
+
+/** Forgets one such pin of `holder`; false if it has none. */
+export function removePin(world: World, holder: number, target: number, kind: ReferenceKind): boolean {
+  const pins = refCounts(world).pins[holder];
+  const at = pins?.findLastIndex((pin) => pin.target === target && pin.kind === kind) ?? -1;
+  if (at >= 0) pins?.splice(at, 1);
+  return at >= 0;
+}
+
+/** The named pins that `holder` has; they are taken out. */
+export function takePins(world: World, holder: number): readonly Pin[] {
+  const { pins } = refCounts(world);
+  const taken = pins[holder] ?? NO_PINS;
+  pins[holder] = undefined;
+  return taken;
+}

@@ -1,0 +1,205 @@
+/**
+ * Region: a piece of address space with attributes: a pure container, RAM, ROM, a ROM device, MMIO, a reservation, or an
+ * alias, which is a window on another region (specification 1.1–1.3).
+ */
+import { clearChildIndex } from "./child_index.ts";
+import { clearContainer, resizeChild } from "./container.ts";
+import { defineKind, newEntity } from "./handle.ts";
+import { deviceAbove, linkOwned } from "./owner.ts";
+import type { RamBlock } from "./ram_block.ts";
+import { type Access, defineColumns, type World } from "./world.ts";
+
+declare const region: unique symbol;
+/** Handle of a region. */
+export type Region = number & { readonly [region]: true };
+
+export const RegionKind = defineKind("region");
+
+export type AccessSize = 1 | 2 | 4 | 8;
+
+/** Which accesses a device takes or its handlers implement; sizes in bytes. */
+export interface AccessWidths {
+  readonly min?: AccessSize;
+  readonly max?: AccessSize;
+  readonly unaligned?: boolean;
+}
+
+/**
+ * Handlers of an MMIO region. A handler is called inside a read scope, with the device's re-entrancy flag set.
+ *
+ * `offset` is in bytes from the region's start; above 2^53 it is rounded down. A value is a number up to 32 bits and a
+ * bigint (from a read: or a number) where the size is 8. An absent `read` reads 0, an absent `write` drops.
+ */
+export interface MmioOps<S> {
+  read?(state: S, offset: number, size: AccessSize, access: Access): number | bigint;
+  write?(state: S, offset: number, value: number | bigint, size: AccessSize, access: Access): void;
+  /** Side-effect-free twin of `read`, for debuggers. */
+  peek?(state: S, offset: number, size: AccessSize): number | bigint;
+  /** What the bus lets through; default: all sizes, aligned. */
+  readonly valid?: AccessWidths & {
+    accepts?(state: S, offset: number, size: AccessSize, isWrite: boolean, attrs: number): boolean;
+  };
+  /** What the handlers implement; default: 1 to 4. Other sizes are split or widened. */
+  readonly impl?: AccessWidths;
+  /** Byte order of the registers; default little. */
+  readonly endian?: "little" | "big";
+}
+
+/** Handlers bound to a region, with the defaults filled in. */
+export interface Mmio {
+  readonly ops: MmioOps<unknown>;
+  readonly state: unknown;
+  readonly bigEndian: boolean;
+  readonly validMin: number;
+  readonly validMax: number;
+  readonly validUnaligned: boolean;
+  readonly implMin: number;
+  readonly implMax: number;
+  /** Sizes (as a bit set: 1, 2, 4, 8) that an aligned access may pass to one handler call as it is. */
+  readonly direct: number;
+}
+
+export const Flag = {
+  /** Claims its range, instead of showing what is below (R7). */
+  TERMINATES: 1 << 0,
+  /** RAM or ROM: memory may be reached without a handler. */
+  RAM: 1 << 1,
+  ROM_DEVICE: 1 << 2,
+  ALIAS: 1 << 3,
+  MMIO: 1 << 4,
+  ENABLED: 1 << 5,
+  READONLY: 1 << 6,
+  NONVOLATILE: 1 << 7,
+  UNMERGEABLE: 1 << 8,
+  /** A ROM device reads as memory. */
+  ROMD: 1 << 9,
+  /** Ownerless by birth: lives as long as its world, and is never counted (LC8). */
+  STATIC: 1 << 10,
+  /** Opted out of the re-entrancy guard (S48). */
+  UNGUARDED: 1 << 11,
+} as const;
+
+/** Attributes that a container or alias passes on to what is seen through it (1.3). */
+export const INHERITED = Flag.READONLY | Flag.NONVOLATILE | Flag.UNMERGEABLE;
+
+export const regions = defineColumns((capacity) => ({
+  flags: new Uint32Array(capacity),
+  /** Bytes, 0 to 2^64. */
+  size: new Float64Array(capacity),
+  /** 0: no alias, or one whose target is gone (renders nothing). */
+  aliasTarget: new Int32Array(capacity),
+  aliasOffset: new Float64Array(capacity),
+  /** Aliases of this region: the reverse index. */
+  firstAlias: new Int32Array(capacity),
+  nextAlias: new Int32Array(capacity),
+  previousAlias: new Int32Array(capacity),
+  /** Entity with the re-entrancy flag of accesses to this region: the nearest device above, or the region itself. */
+  guard: new Int32Array(capacity),
+  /** Spaces that have this region as their root. */
+  spaces: [] as (number[] | undefined)[],
+  mmio: [] as (Mmio | undefined)[],
+  ram: [] as (RamBlock | undefined)[],
+}));
+
+/** A region in no container. `flags` says its kind; it is enabled. */
+export function newRegion(
+  world: World,
+  kind: { name: string; size: number; owner: number; flags: number; mmio?: Mmio; ram?: RamBlock },
+): number {
+  const id = newEntity(world, RegionKind, kind.name);
+  const columns = regions(world);
+  columns.flags[id] = kind.flags | Flag.ENABLED | (kind.owner === 0 ? Flag.STATIC : 0);
+  columns.size[id] = kind.size;
+  columns.aliasTarget[id] = columns.aliasOffset[id] = 0;
+  columns.firstAlias[id] = columns.nextAlias[id] = columns.previousAlias[id] = 0;
+  columns.guard[id] = deviceAbove(world, kind.owner) || id;
+  columns.spaces[id] = undefined;
+  columns.mmio[id] = kind.mmio;
+  columns.ram[id] = kind.ram;
+  clearContainer(world, id);
+  clearChildIndex(world, id);
+  linkOwned(world, id, kind.owner);
+  return id;
+}
+
+/** Points a new alias at its target. */
+export function linkAlias(world: World, alias: number, target: number, offset: number): void {
+  const columns = regions(world);
+  columns.aliasTarget[alias] = target;
+  columns.aliasOffset[alias] = offset;
+  const next = columns.firstAlias[target]!;
+  columns.nextAlias[alias] = next;
+  if (next !== 0) columns.previousAlias[next] = alias;
+  columns.firstAlias[target] = alias;
+}
+
+/** Breaks an alias: it renders nothing from now on. */
+export function unlinkAlias(world: World, alias: number): void {
+  const columns = regions(world);
+  const target = columns.aliasTarget[alias]!;
+  if (target === 0) return;
+  const next = columns.nextAlias[alias]!;
+  const previous = columns.previousAlias[alias]!;
+  if (previous === 0) columns.firstAlias[target] = next;
+  else columns.nextAlias[previous] = next;
+  if (next !== 0) columns.previousAlias[next] = previous;
+  columns.aliasTarget[alias] = columns.nextAlias[alias] = columns.previousAlias[alias] = 0;
+}
+
+export function writeAliasOffset(world: World, alias: number, offset: number): void {
+  regions(world).aliasOffset[alias] = offset;
+}
+
+/** Sets or clears one flag. */
+export function writeFlag(world: World, region: number, flag: number, value: boolean): void {
+  const { flags } = regions(world);
+  flags[region] = value ? flags[region]! | flag : flags[region]! & ~flag;
+}
+
+export function writeSize(world: World, region: number, size: number): void {
+  regions(world).size[region] = size;
+  resizeChild(world, region, size);
+}
+
+/** Notes that `space` has `region` as its root. */
+export function addRootOf(world: World, region: number, space: number): void {
+  (regions(world).spaces[region] ??= []).push(space);
+}
+
+export function removeRootOf(world: World, region: number, space: number): void {
+  const spaces = regions(world).spaces[region];
+  const at = spaces?.indexOf(space) ?? -1;
+  if (at >= 0) spaces?.splice(at, 1);
+}
+
+/** A dead region keeps nothing alive in the host. */
+export function clearRegion(world: World, region: number): void {
+  const columns = regions(world);
+  columns.mmio[region] = columns.ram[region] = columns.spaces[region] = undefined;
+  columns.flags[region] = 0;
+}
+
+/** Fills in the defaults of {@linkcode MmioOps}. */
+export function bindMmio<S>(ops: MmioOps<S>, state: S): Mmio {
+  const { valid = {}, impl = {} } = ops;
+  const [validMin, validMax] = [valid.min ?? 1, valid.max ?? 8];
+  const [implMin, implMax] = [impl.min ?? 1, impl.max ?? 4];
+  let direct = 0;
+  if (valid.accepts === undefined) {
+    for (const size of [1, 2, 4, 8]) {
+      const whole = size >= validMin && size <= validMax && size >= implMin && size <= implMax;
+      if (whole && size < 8) direct |= size;
+    }
+  }
+  return {
+    ops: ops as MmioOps<unknown>,
+    state,
+    bigEndian: ops.endian === "big",
+    validMin,
+    validMax,
+    validUnaligned: valid.unaligned ?? false,
+    implMin,
+    implMax,
+    direct: ops.endian === "big" ? direct & 1 : direct,
+  };
+}

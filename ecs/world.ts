@@ -1,0 +1,116 @@
+/**
+ * World: everything that exists together. It holds the entity ids and the slots in which each component keeps its
+ * columns, and knows none of them: a component or a system claims a slot with {@linkcode defineColumns} or
+ * {@linkcode defineState}, and is created in a world when it is first used there.
+ */
+import { createEntityWorld, type EntityWorld } from "./deps.ts";
+
+/** Choices that the specification leaves open ([C] or [S]); the default of each is the strict one. */
+export interface Policy {
+  /** S64: among siblings of equal priority, the one added last is on top, or the one added first. */
+  readonly equalPriority: "lastWins" | "firstWins";
+  /** S65: a region that moves goes to the top among its equals (Q8), or keeps its place. */
+  readonly moveReorders: boolean;
+  /** S115: begin, nop and commit reach the listeners of every address space, or only where something was re-rendered. */
+  readonly notifyAllListeners: boolean;
+}
+
+const STRICT: Policy = { equalPriority: "lastWins", moveReorders: true, notifyAllListeners: false };
+
+/** What one access carries, and its outcome. A handler's `access` is reused: it must not be kept. */
+export interface Access {
+  /** Bit set of `Attrs`; 0 says nothing about the requester. */
+  attrs: number;
+  /** MemTx bits; a handler may OR into it. */
+  result: number;
+  /** Bits 63..32 of the value that was read, as int32. */
+  hi: number;
+}
+
+export type TypedColumn = Int32Array | Uint32Array | Float64Array | Uint8Array;
+/** Columns of one component, indexed by entity id. Plain arrays hold references. */
+// deno-lint-ignore ban-types
+export type Columns = {};
+
+export interface World {
+  readonly policy: Policy;
+  /** Keeps a ledger of call sites of pins, and audits more. Slow. */
+  readonly debug: boolean;
+  readonly entities: EntityWorld;
+  /** Entity ids below this have a row in every column. */
+  capacity: number;
+  /** Outcome of the last access through dispatch: see `dispatchRead`. */
+  readonly access: Access;
+  /** Called with an error of the model: a handler, callback or destructor that threw. */
+  reportFault: (error: Error) => void;
+  /** Called with one line on something odd that a guest did. */
+  trace: (line: string) => void;
+  readonly slots: (Columns | undefined)[];
+}
+
+export interface WorldOptions {
+  readonly policy?: Partial<Policy>;
+  readonly debug?: boolean;
+  /** Default: one line on stderr. */
+  readonly reportFault?: (error: Error) => void;
+  /** Default: dropped. */
+  readonly trace?: (line: string) => void;
+}
+
+/** Small, since one process may hold a thousand machines. */
+const INITIAL_CAPACITY = 64;
+
+/** An empty world. Worlds share nothing. */
+export function createWorld(options: WorldOptions = {}): World {
+  return {
+    policy: { ...STRICT, ...options.policy },
+    debug: options.debug ?? false,
+    entities: createEntityWorld(),
+    capacity: INITIAL_CAPACITY,
+    access: { attrs: 0, result: 0, hi: 0 },
+    reportFault: options.reportFault ?? ((error) => console.error(`${error.name}: ${error.message}`)),
+    trace: options.trace ?? (() => {}),
+    slots: [],
+  };
+}
+
+let slotCount = 0;
+
+/**
+ * Claims a slot for columns. Column reads elsewhere are written `columns.size[region]!`: ids come from handles that
+ * were resolved or from other columns, so they are below the capacity.
+ *
+ * @param create Makes the columns for a capacity; a typed array of length k·capacity keeps k elements per entity.
+ */
+export function defineColumns<C extends Columns>(create: (capacity: number) => C): (world: World) => C {
+  const slot = slotCount++;
+  return (world) => (world.slots[slot] ??= create(world.capacity)) as C;
+}
+
+/** Claims a slot for state that a world has once. */
+export function defineState<S extends Columns>(create: () => S): (world: World) => S {
+  const slot = slotCount++;
+  return (world) => (world.slots[slot] ??= create()) as S;
+}
+
+/** Doubles every column until `id` has a row. */
+export function growColumns(world: World, id: number): void {
+  while (world.capacity <= id) {
+    world.capacity *= 2;
+    for (const columns of world.slots) if (columns !== undefined) doubleColumns(columns as Record<string, unknown>);
+  }
+}
+
+function doubleColumns(columns: Record<string, unknown>): void {
+  for (const [name, column] of Object.entries(columns)) {
+    if (!isTypedColumn(column)) continue;
+    const longer = new (column.constructor as new (length: number) => TypedColumn)(column.length * 2);
+    longer.set(column);
+    columns[name] = longer;
+  }
+}
+
+function isTypedColumn(column: unknown): column is TypedColumn {
+  return column instanceof Int32Array || column instanceof Float64Array || column instanceof Uint8Array ||
+    column instanceof Uint32Array;
+}

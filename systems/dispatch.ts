@@ -1,0 +1,253 @@
+/**
+ * Dispatch: one access of 1, 2, 4 or 8 bytes, from address to handler. Read from the top: the range in the current
+ * view; memory at once, a handler inside a read scope and behind the device's re-entrancy guard; validity; one call or
+ * several. Guest misbehaviour is an outcome, never an exception; a handler that throws is a fault of the model.
+ */
+import { type AddressSpace, lookup, spaceOf } from "../ecs/address_space.ts";
+import { roundDown } from "../ecs/address.ts";
+import { type FlatView, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
+import { resolve } from "../ecs/handle.ts";
+import { type Owner, OwnerKind, owners, setEngaged } from "../ecs/owner.ts";
+import type { AccessSize, Mmio } from "../ecs/region.ts";
+import { type Access, defineState, type World } from "../ecs/world.ts";
+import { Attrs, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
+import { enterScope, leaveScope, type ScopeStack } from "./epoch.ts";
+import { reportHandlerFault, warnReentry } from "./fault.ts";
+import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
+import { canReclaim } from "./retire.ts";
+import { commit } from "./transaction.ts";
+
+/** One access record per nesting depth: a handler's own is not touched by the accesses that it makes. */
+const frames = defineState(() => ({ accesses: [] as Access[] }));
+
+/**
+ * Reads at the 64-bit address (hi, lo), halves as int32.
+ *
+ * @returns Bits 31..0, as int32, zero-extended from `size`. `world.access.hi` has bits 63..32 and `world.access.result`
+ * the MemTx bits; a read that fails gives 0.
+ */
+export function dispatchRead(
+  world: World,
+  space: AddressSpace,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  attrs = 0,
+): number {
+  const record = spaceOf(world, space);
+  const range = lookup(record, hi, lo);
+  return readRange(world, record.view, range, hi, lo, size, attrs);
+}
+
+/** Writes the value (valueHi, valueLo) at the address (hi, lo), all int32. Returns MemTx bits. */
+export function dispatchWrite(
+  world: World,
+  space: AddressSpace,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  valueLo: number,
+  valueHi = 0,
+  attrs = 0,
+): number {
+  const record = spaceOf(world, space);
+  const range = lookup(record, hi, lo);
+  return world.access.result = writeRange(world, record.view, range, hi, lo, size, valueLo, valueHi, attrs);
+}
+
+/** Reads from a range of a captured view. */
+export function readRange(
+  world: World,
+  view: FlatView,
+  range: Range | undefined,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  attrs: number,
+): number {
+  const { access } = world;
+  access.hi = 0;
+  access.result = MemTx.OK;
+  if (range === undefined) return fail(access, MemTx.DECODE_ERROR);
+  const offset = offsetIn(range, hi, lo);
+  const { ram, mmio } = range;
+  if (ram !== undefined) {
+    if (offset + size > range.limit) return readAcross(world, view, hi, lo, size, attrs);
+    if (size === 8) access.hi = ram.view.getInt32(offset + 4, true);
+    return loadLow(ram.view, offset, size);
+  }
+  if ((attrs & Attrs.MEMORY) !== 0) return fail(access, MemTx.ACCESS_ERROR);
+  if (mmio === undefined) return fail(access, MemTx.DECODE_ERROR);
+  return readHandler(world, range, mmio, offset, size, attrs);
+}
+
+/** Writes to a range of a captured view. */
+export function writeRange(
+  world: World,
+  view: FlatView,
+  range: Range | undefined,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  valueLo: number,
+  valueHi: number,
+  attrs: number,
+): number {
+  if (range === undefined) return MemTx.DECODE_ERROR;
+  const offset = offsetIn(range, hi, lo);
+  const { ram, mmio } = range;
+  if (ram !== undefined && (range.isWritable || (attrs & Attrs.DEBUG) !== 0)) {
+    if (offset + size > range.limit) return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
+    storeHalves(ram.view, offset, size, valueLo, valueHi);
+    ram.observer?.(offset, size);
+    return MemTx.OK;
+  }
+  if ((attrs & Attrs.MEMORY) !== 0 && ram === undefined) return MemTx.ACCESS_ERROR;
+  if (mmio === undefined) return MemTx.DECODE_ERROR;
+  return writeHandler(world, range, mmio, offset, size, valueLo, valueHi, attrs);
+}
+
+function fail(access: Access, result: number): number {
+  access.result = result;
+  return 0;
+}
+
+function readHandler(
+  world: World,
+  range: Range,
+  mmio: Mmio,
+  offset: number,
+  size: AccessSize,
+  attrs: number,
+): number {
+  const isDirect = (mmio.direct & size) !== 0 && offset % size === 0;
+  if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, MemTx.DECODE_ERROR);
+  if (!engage(world, range)) return fail(world.access, MemTx.ACCESS_ERROR);
+  const scope = enterScope(world, range.region);
+  const access = openFrame(world, scope, attrs);
+  let low = 0;
+  try {
+    if (isDirect) {
+      const value = mmio.ops.read === undefined ? 0 : mmio.ops.read(mmio.state, offset, size, access);
+      low = truncate(lowBits(value), size);
+    } else {
+      low = readAdjusted(mmio, offset, size, access);
+    }
+  } catch (cause) {
+    low = access.hi = 0;
+    access.result = MemTx.ERROR;
+    reportHandlerFault(world, range, offset, size, undefined, cause);
+  } finally {
+    close(world, range, scope);
+  }
+  world.access.hi = access.hi;
+  world.access.result = access.result;
+  return low;
+}
+
+function writeHandler(
+  world: World,
+  range: Range,
+  mmio: Mmio,
+  offset: number,
+  size: AccessSize,
+  valueLo: number,
+  valueHi: number,
+  attrs: number,
+): number {
+  const isDirect = (mmio.direct & size) !== 0 && offset % size === 0;
+  if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return MemTx.DECODE_ERROR;
+  if (!engage(world, range)) return MemTx.ACCESS_ERROR;
+  const scope = enterScope(world, range.region);
+  const access = openFrame(world, scope, attrs);
+  try {
+    if (isDirect) mmio.ops.write?.(mmio.state, offset, truncate(valueLo, size) >>> 0, size, access);
+    else writeAdjusted(mmio, offset, size, valueLo, valueHi, access);
+  } catch (cause) {
+    access.result = MemTx.ERROR;
+    reportHandlerFault(world, range, offset, size, valueLo, cause);
+  } finally {
+    close(world, range, scope);
+  }
+  return access.result;
+}
+
+/** Sets the re-entrancy flag of the range's device; false if a handler of it runs already (1.8.4). */
+function engage(world: World, range: Range): boolean {
+  if (range.guard === 0) return true;
+  const { engaged } = owners(world);
+  if (engaged[range.guard] === 1) {
+    warnReentry(world, range);
+    return false;
+  }
+  engaged[range.guard] = 1;
+  return true;
+}
+
+function openFrame(world: World, scope: ScopeStack, attrs: number): Access {
+  const access = frames(world).accesses[scope.depth] ??= { attrs: 0, result: 0, hi: 0 };
+  access.attrs = attrs;
+  access.result = MemTx.OK;
+  access.hi = 0;
+  return access;
+}
+
+/** The device is alive here even if the handler dropped it: the scope is still open (LC20). */
+function close(world: World, range: Range, scope: ScopeStack): void {
+  if (range.guard !== 0) owners(world).engaged[range.guard] = 0;
+  leaveScope(scope);
+  if (scope.depth === 0 && canReclaim(world)) commit(world);
+}
+
+function truncate(low: number, size: number): number {
+  return size === 4 ? low | 0 : size === 1 ? low & 0xff : low & 0xffff;
+}
+
+/** A scalar that begins in memory and runs over the end of the range: byte by byte, from the same view. */
+function readAcross(world: World, view: FlatView, hi: number, lo: number, size: number, attrs: number): number {
+  const bytes = new DataView(new ArrayBuffer(8));
+  let result: number = MemTx.OK;
+  for (let i = 0; i < size; i++) {
+    const [high, low] = plus(hi, lo, i);
+    bytes.setUint8(i, readRange(world, view, rangeAt(view, roundDown(high, low)), high, low, 1, attrs));
+    result |= world.access.result;
+  }
+  world.access.result = result;
+  world.access.hi = bytes.getInt32(4, true);
+  return bytes.getInt32(0, true);
+}
+
+function writeAcross(
+  world: World,
+  view: FlatView,
+  hi: number,
+  lo: number,
+  size: number,
+  valueLo: number,
+  valueHi: number,
+  attrs: number,
+): number {
+  let result: number = MemTx.OK;
+  for (let i = 0; i < size; i++) {
+    const [high, low] = plus(hi, lo, i);
+    const byte = ((i < 4 ? valueLo : valueHi) >>> (8 * (i & 3))) & 0xff;
+    result |= writeRange(world, view, rangeAt(view, roundDown(high, low)), high, low, 1, byte, 0, attrs);
+  }
+  return result;
+}
+
+/** The address `bytes` after (hi, lo), modulo 2^64. */
+export function plus(hi: number, lo: number, bytes: number): [hi: number, lo: number] {
+  const low = (lo >>> 0) + bytes;
+  return [(hi + Math.floor(low / 0x100000000)) | 0, low | 0];
+}
+
+/** Sets the re-entrancy flag of a device outside of an access, for guarded bottom halves (S47). Returns what it was. */
+export function engageGuard(world: World, owner: Owner): boolean {
+  return setEngaged(world, resolve(world, owner, OwnerKind), true);
+}
+
+/** Puts the flag back to what {@linkcode engageGuard} returned. */
+export function restoreGuard(world: World, owner: Owner, former: boolean): void {
+  setEngaged(world, resolve(world, owner, OwnerKind), former);
+}

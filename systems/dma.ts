@@ -1,0 +1,211 @@
+/**
+ * DMA: buffers in and out of an address space. A call captures one view for all of its pieces, whatever handlers change
+ * meanwhile (1.8.1); results are OR-ed, and an error does not end it.
+ */
+import { type AddressSpace, spaceOf } from "../ecs/address_space.ts";
+import { bytesUntil, exactHalves, roundDown } from "../ecs/address.ts";
+import { type FlatView, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
+import type { AccessSize, Mmio } from "../ecs/region.ts";
+import type { World } from "../ecs/world.ts";
+import { Attrs, highBits, joinBits, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
+import { dispatchRead, dispatchWrite, plus, readRange, writeRange } from "./dispatch.ts";
+import { reverseBytes } from "./handler.ts";
+import { readScope } from "./scope.ts";
+
+/** What a walk does with each piece. Returns MemTx bits. */
+interface Pieces {
+  memory(range: Range, offset: number, at: number, length: number): number;
+  handler(range: Range, mmio: Mmio, hi: number, lo: number, at: number, size: AccessSize): number;
+  nothing(at: number, length: number): number;
+}
+
+/** Fills `bytes` from memory and devices. What cannot be read is 0. Returns MemTx bits. */
+export function read(
+  world: World,
+  space: AddressSpace,
+  address: number | bigint,
+  bytes: Uint8Array,
+  attrs = 0,
+): number {
+  const { view } = spaceOf(world, space);
+  const target = viewOn(bytes);
+  return walk(world, view, address, bytes.length, {
+    memory(range, offset, at, length) {
+      bytes.set(range.ram!.bytes.subarray(offset, offset + length), at); // `memory` is for ranges that have it
+      return MemTx.OK;
+    },
+    handler(range, _mmio, hi, lo, at, size) {
+      const low = readRange(world, view, range, hi, lo, size, attrs);
+      storeHalves(target, at, size, low, world.access.hi);
+      return world.access.result;
+    },
+    nothing(at, length) {
+      bytes.fill(0, at, at + length);
+      return MemTx.DECODE_ERROR;
+    },
+  });
+}
+
+/** Writes `bytes` to memory and devices. Returns MemTx bits. */
+export function write(
+  world: World,
+  space: AddressSpace,
+  address: number | bigint,
+  bytes: Uint8Array,
+  attrs = 0,
+): number {
+  const { view } = spaceOf(world, space);
+  const source = viewOn(bytes);
+  return walk(world, view, address, bytes.length, {
+    memory(range, offset, at, length) {
+      if (range.isWritable || (attrs & Attrs.DEBUG) !== 0) return storeBytes(range, offset, bytes, at, length);
+      return MemTx.DECODE_ERROR;
+    },
+    handler(range, _mmio, hi, lo, at, size) {
+      const high = size === 8 ? source.getInt32(at + 4, true) : 0;
+      return writeRange(world, view, range, hi, lo, size, loadLow(source, at, size), high, attrs);
+    },
+    nothing: () => MemTx.DECODE_ERROR,
+  }, true);
+}
+
+/** Writes memory of every kind, ROM too, and calls no handler: for images and reset. Returns MemTx bits. */
+export function writeRom(world: World, space: AddressSpace, address: number | bigint, bytes: Uint8Array): number {
+  const { view } = spaceOf(world, space);
+  return walk(world, view, address, bytes.length, {
+    memory: (range, offset, at, length) => storeBytes(range, offset, bytes, at, length),
+    handler: () => MemTx.DECODE_ERROR,
+    nothing: () => MemTx.DECODE_ERROR,
+  });
+}
+
+/** Fills `bytes` without any side effect: devices answer with their `peek`, or 0. Returns MemTx bits. */
+export function peek(world: World, space: AddressSpace, address: number | bigint, bytes: Uint8Array): number {
+  const { view } = spaceOf(world, space);
+  const target = viewOn(bytes);
+  return walk(world, view, address, bytes.length, {
+    memory(range, offset, at, length) {
+      bytes.set(range.ram!.bytes.subarray(offset, offset + length), at); // as in `read`
+      return MemTx.OK;
+    },
+    handler(range, mmio, hi, lo, at, size) {
+      const { ops, state } = mmio;
+      const value = ops.peek === undefined ? 0 : ops.peek(state, offsetIn(range, hi, lo), size);
+      storeHalves(target, at, size, lowBits(value), highBits(value));
+      return ops.peek === undefined ? MemTx.DECODE_ERROR : MemTx.OK;
+    },
+    nothing(at, length) {
+      bytes.fill(0, at, at + length);
+      return MemTx.DECODE_ERROR;
+    },
+  });
+}
+
+function storeBytes(range: Range, offset: number, bytes: Uint8Array, at: number, length: number): number {
+  const ram = range.ram!; // as in `read`
+  ram.bytes.set(bytes.subarray(at, at + length), offset);
+  ram.observer?.(offset, length);
+  return MemTx.OK;
+}
+
+/** Cuts `length` bytes at `address` into pieces of one range each. Addresses wrap at 2^64. */
+function walk(
+  world: World,
+  view: FlatView,
+  address: number | bigint,
+  length: number,
+  pieces: Pieces,
+  isWrite = false,
+): number {
+  let [hi, lo] = exactHalves(address);
+  return readScope(world, "dma", () => {
+    let result: number = MemTx.OK;
+    for (let at = 0; at < length;) {
+      const here = roundDown(hi, lo);
+      const range = rangeAt(view, here);
+      const left = length - at;
+      let piece: number;
+      if (range === undefined) {
+        piece = Math.min(left, bytesUntil(startAbove(view, here), hi, lo));
+        result |= pieces.nothing(at, piece);
+      } else if (range.ram !== undefined && !(isWrite && range.mmio !== undefined)) {
+        const offset = offsetIn(range, hi, lo);
+        piece = Math.min(left, range.limit - offset);
+        result |= pieces.memory(range, offset, at, piece);
+      } else if (range.mmio === undefined) {
+        piece = Math.min(left, bytesUntil(range.end, hi, lo));
+        result |= pieces.nothing(at, piece);
+      } else {
+        const size = pieceSize(range.mmio, offsetIn(range, hi, lo), left);
+        result |= pieces.handler(range, range.mmio, hi, lo, at, size);
+        piece = size;
+      }
+      at += piece;
+      [hi, lo] = plus(hi, lo, piece);
+    }
+    return result;
+  });
+}
+
+/** The largest power of two that the device takes, that is left, and that is aligned unless it need not be. */
+function pieceSize(mmio: Mmio, offset: number, left: number): AccessSize {
+  let size: number = mmio.ops.valid?.max ?? 4;
+  const isAligned = (at: number) => (mmio.ops.impl?.unaligned ?? false) || offset % at === 0;
+  while (size > left || !isAligned(size)) size /= 2;
+  return size as AccessSize;
+}
+
+function viewOn(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** How a scalar is accessed. */
+export interface ScalarOptions {
+  readonly attrs?: number;
+  /** Byte order of the access; default little. */
+  readonly endian?: "little" | "big";
+}
+
+/** Reads a scalar: a number up to 4 bytes, a bigint of 8. `world.access.result` has the MemTx bits; a failed read is 0. */
+export function load(
+  world: World,
+  space: AddressSpace,
+  address: number | bigint,
+  size: 1 | 2 | 4,
+  options?: ScalarOptions,
+): number;
+export function load(
+  world: World,
+  space: AddressSpace,
+  address: number | bigint,
+  size: 8,
+  options?: ScalarOptions,
+): bigint;
+export function load(
+  world: World,
+  space: AddressSpace,
+  address: number | bigint,
+  size: AccessSize,
+  { attrs = 0, endian = "little" }: ScalarOptions = {},
+): number | bigint {
+  const [hi, lo] = exactHalves(address);
+  const low = dispatchRead(world, space, hi, lo, size, attrs);
+  const value = BigInt.asUintN(8 * size, joinBits(world.access.hi, low));
+  const ordered = endian === "big" ? reverseBytes(value, size) : value;
+  return size === 8 ? ordered : Number(ordered);
+}
+
+/** Writes a scalar. Returns MemTx bits. */
+export function store(
+  world: World,
+  space: AddressSpace,
+  address: number | bigint,
+  size: AccessSize,
+  value: number | bigint,
+  { attrs = 0, endian = "little" }: ScalarOptions = {},
+): number {
+  const [hi, lo] = exactHalves(address);
+  const bits = BigInt.asUintN(8 * size, BigInt(value));
+  const ordered = endian === "big" ? reverseBytes(bits, size) : bits;
+  return dispatchWrite(world, space, hi, lo, size, lowBits(ordered), highBits(ordered), attrs);
+}

@@ -1,0 +1,49 @@
+/** Fault: what goes wrong inside of handlers, said in one sentence that names device, region and offset. */
+import { formatAddress } from "../ecs/address.ts";
+import type { Range } from "../ecs/flat_view.ts";
+import { nameOf } from "../ecs/handle.ts";
+import { owners } from "../ecs/owner.ts";
+import { defineState, type World } from "../ecs/world.ts";
+
+/** A handler threw. The access failed; guard, scopes and transactions are as before (LC30). */
+export class HandlerFaultError extends Error {
+  override readonly name = "HandlerFaultError";
+}
+
+/** Guards that have been warned about: a guest can make a device re-enter itself for ever. */
+const warned = defineState(() => ({ guards: new Set<number>() }));
+
+export function reportHandlerFault(
+  world: World,
+  range: Range,
+  offset: number,
+  size: number,
+  written: number | undefined,
+  cause: unknown,
+): void {
+  const doing = written === undefined
+    ? `a read of ${size} bytes`
+    : `a write of ${formatAddress(written >>> 0)} in ${size} bytes`;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `${describeRegion(world, range.region)} threw at ${doing} at ${formatAddress(offset)}: ${reason}`;
+  world.reportFault(new HandlerFaultError(message, { cause }));
+}
+
+/** S46: one line per device, ever. */
+export function warnReentry(world: World, range: Range): void {
+  const { guards } = warned(world);
+  if (guards.has(range.guard)) return;
+  guards.add(range.guard);
+  world.trace(`${describeRegion(world, range.region)} was accessed while a handler of the same device runs: refused`);
+}
+
+/** A device's id may be used again by another. */
+export function forgetWarning(world: World, guard: number): void {
+  warned(world).guards.delete(guard);
+}
+
+function describeRegion(world: World, region: number): string {
+  const above = owners(world).owner[region]!;
+  const name = `region "${nameOf(world, region)}"`;
+  return above === 0 ? name : `${name} of "${nameOf(world, above)}"`;
+}

@@ -1,0 +1,119 @@
+/**
+ * Finalize: the verbs on lifetimes. What is dropped and no longer counted on dies in batches, in a fixed order, once
+ * every reader has passed; nothing is freed earlier, and nothing dies twice.
+ */
+import { containers } from "../ecs/container.ts";
+import { formatAddress } from "../ecs/address.ts";
+import { kindOf, nameOf, resolve, resolveAny } from "../ecs/handle.ts";
+import { addDestructor, type Destructor, Life, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
+import {
+  addPin,
+  addReference,
+  countOf,
+  type ReferenceKind,
+  removePin,
+  removeReference,
+  UnbalancedReleaseError,
+} from "../ecs/ref_count.ts";
+import { Flag, RegionKind, regions } from "../ecs/region.ts";
+import type { World } from "../ecs/world.ts";
+import { anchorOf, noteDropped, releasePin } from "./collect.ts";
+import { commit } from "./transaction.ts";
+
+/** A new reference to something that is being finalized (S142), or a second drop. */
+export class LifetimeError extends Error {
+  override readonly name = "LifetimeError";
+}
+
+/** Something is still in use where it must not be. */
+export class InUseError extends Error {
+  override readonly name = "InUseError";
+}
+
+/**
+ * Pins an entity: it, and every owner above it, is not finalized before the matching {@linkcode release}. A pin on a
+ * region that is not RAM keeps its owner alive (LC3), one on RAM only the RAM (LC14). Static regions are never counted.
+ *
+ * @param holder Who holds the pin: named by `whyAlive`, and released with the holder at the latest.
+ * @throws {LifetimeError} if the entity is being finalized.
+ */
+export function reference(world: World, entity: number, kind: ReferenceKind, holder?: number): void {
+  const id = resolveAny(world, entity);
+  if (owners(world).life[id] === Life.DYING) {
+    throw new LifetimeError(`cannot reference "${nameOf(world, id)}": it is being finalized`);
+  }
+  if (isStatic(world, id)) return;
+  const by = holder === undefined ? undefined : resolveAny(world, holder);
+  addReference(world, id, kind);
+  const anchor = anchorOf(world, id);
+  if (anchor !== id) addReference(world, anchor, kind);
+  if (by !== undefined) {
+    const site = world.debug ? new Error("pinned here").stack : undefined;
+    addPin(world, by, { target: id, kind, site });
+  }
+}
+
+/** Gives a pin back. @throws {UnbalancedReleaseError} if there is no such pin, or not of this holder. */
+export function release(world: World, entity: number, kind: ReferenceKind, holder?: number): void {
+  const id = resolveAny(world, entity);
+  if (isStatic(world, id)) return;
+  const by = holder === undefined ? undefined : resolveAny(world, holder);
+  if (countOf(world, id, kind) === 0 || (by !== undefined && !removePin(world, by, id, kind))) {
+    const who = by === undefined ? "" : ` by "${nameOf(world, by)}"`;
+    throw new UnbalancedReleaseError(`"${nameOf(world, id)}" has no ${kind} reference${who}`);
+  }
+  releasePin(world, { target: id, kind, site: undefined });
+  commit(world);
+}
+
+/**
+ * Gives up the creation reference: the owner's (parent), or the creator's (external) where there is no owner. The entity,
+ * with all that it owns, is finalized when nothing counts on it any more.
+ *
+ * @throws {LifetimeError} if it was dropped before or is static.
+ * @throws {InUseError} if it is a region that is contained, the root of an address space or the target of an alias.
+ */
+export function drop(world: World, entity: number): void {
+  const id = resolveAny(world, entity);
+  if (owners(world).life[id] !== Life.LIVE) throw new LifetimeError(`"${nameOf(world, id)}" was dropped before`);
+  if (isStatic(world, id)) {
+    throw new LifetimeError(`"${nameOf(world, id)}" is static: it has no owner, and lives as long as its world`);
+  }
+  if (kindOf(world, id) === RegionKind) refuseIfUsed(world, id);
+  const kind = owners(world).owner[id] === 0 ? "external" : "parent";
+  if (countOf(world, id, kind) > 0) removeReference(world, id, kind);
+  noteDropped(world, id);
+  commit(world);
+}
+
+/** Runs `destructor` when the owner is finalized, the last registered first. It may drop and release, nothing else. */
+export function onFinalize(world: World, owner: Owner, destructor: Destructor): void {
+  addDestructor(world, resolve(world, owner, OwnerKind), destructor);
+}
+
+/** LC11, LC28: a region that dies before its owner must be out of everybody's sight first. */
+function refuseIfUsed(world: World, region: number): void {
+  const columns = regions(world);
+  const { container, address } = containers(world);
+  const name = nameOf(world, region);
+  const above = container[region]!;
+  if (above !== 0) {
+    const at = formatAddress(address[region]!);
+    throw new InUseError(`cannot drop region "${name}": it is in "${nameOf(world, above)}" at ${at}`);
+  }
+  const root = columns.spaces[region]?.[0];
+  if (root !== undefined) {
+    throw new InUseError(`cannot drop region "${name}": it is the root of address space "${nameOf(world, root)}"`);
+  }
+  const aliases: string[] = [];
+  for (let alias = columns.firstAlias[region]!; alias !== 0; alias = columns.nextAlias[alias]!) {
+    aliases.push(`"${nameOf(world, alias)}"`);
+  }
+  if (aliases.length > 0) {
+    throw new InUseError(`cannot drop region "${name}": it is the target of alias ${aliases.join(", ")}`);
+  }
+}
+
+function isStatic(world: World, id: number): boolean {
+  return kindOf(world, id) === RegionKind && (regions(world).flags[id]! & Flag.STATIC) !== 0;
+}

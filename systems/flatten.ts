@@ -1,0 +1,156 @@
+/**
+ * Flatten: renders windows of a root into pieces (specification 1.5), by ascending address. Each container is swept
+ * once: at every address the topmost child is rendered, and what it leaves open is offered to the children below it,
+ * then to the container's own backing, then to whatever lies below the container.
+ */
+import { roundingError, sumAbove, sumBelow, TOP } from "../ecs/address.ts";
+import { childrenIn } from "../ecs/child_index.ts";
+import { containers, isOnTop } from "../ecs/container.ts";
+import { mergeable, type Piece, RANGE_FLAGS } from "../ecs/flat_view.ts";
+import { Flag, INHERITED, regions } from "../ecs/region.ts";
+import type { World } from "../ecs/world.ts";
+
+/** Fills a hole `[start, end)` with what lies below. */
+type Below = (start: number, end: number) => void;
+
+const NOTHING: Below = () => {};
+
+interface Rendering {
+  readonly world: World;
+  readonly regions: ReturnType<typeof regions>;
+  readonly containers: ReturnType<typeof containers>;
+  readonly pieces: Piece[];
+}
+
+/** Pieces of `[start, end)` of an address space whose root is `root`. */
+export function renderWindow(world: World, root: number, start: number, end: number): Piece[] {
+  const rendering = { world, regions: regions(world), containers: containers(world), pieces: [] };
+  renderRegion(rendering, root, 0, start, end, 0, NOTHING);
+  return rendering.pieces;
+}
+
+/**
+ * Renders `[start, end)` of the root, with the region's offset 0 at `base`. A region whose base or end an f64 cannot
+ * hold renders nothing, unless the end is beyond every address anyway.
+ */
+function renderRegion(
+  r: Rendering,
+  region: number,
+  base: number,
+  start: number,
+  end: number,
+  inherited: number,
+  below: Below,
+): void {
+  const flags = r.regions.flags[region]!;
+  const limit = endOf(base, r.regions.size[region]!);
+  const from = base > start ? base : start;
+  const to = limit < end ? limit : end;
+  if ((flags & Flag.ENABLED) === 0 || !(from < to) || Number.isNaN(limit)) return below(start, end);
+  if (start < from) below(start, from);
+  const passedOn = inherited | (flags & INHERITED);
+  if ((flags & Flag.ALIAS) !== 0) {
+    renderTarget(r, region, base, from, to, passedOn, below);
+  } else if ((flags & Flag.TERMINATES) === 0) {
+    renderChildren(r, region, 0, base, from, to, passedOn, below);
+  } else if (r.containers.firstChild[region] === 0) {
+    emit(r, region, base, from, to, passedOn | (flags & RANGE_FLAGS));
+  } else {
+    const backing: Below = (s, e) => emit(r, region, base, s, e, passedOn | (flags & RANGE_FLAGS));
+    renderChildren(r, region, 0, base, from, to, passedOn, backing);
+  }
+  if (to < end) below(to, end);
+}
+
+function renderTarget(
+  r: Rendering,
+  alias: number,
+  base: number,
+  from: number,
+  to: number,
+  inherited: number,
+  below: Below,
+): void {
+  const target = r.regions.aliasTarget[alias]!;
+  const offset = r.regions.aliasOffset[alias]!;
+  if (target === 0 || roundingError(base, -offset) !== 0) return below(from, to);
+  renderRegion(r, target, base - offset, from, to, inherited, below);
+}
+
+/** Sweeps `[from, to)` over the children of `container` that are below `above` (0: over all children). */
+function renderChildren(
+  r: Rendering,
+  container: number,
+  above: number,
+  base: number,
+  from: number,
+  to: number,
+  inherited: number,
+  bottom: Below,
+): void {
+  const children = candidates(r, container, above, base, from, to);
+  const { address } = r.containers;
+  const { size } = r.regions;
+  const open: number[] = [];
+  let next = 0;
+  let at = from;
+  while (at < to) {
+    while (next < children.length && base + address[children[next]!]! <= at) admit(r, open, children[next++]!);
+    while (open.length > 0 && base + address[open[0]!]! + size[open[0]!]! <= at) open.shift();
+    const top = open[0];
+    let stop = to;
+    if (top === undefined) {
+      if (next < children.length) stop = Math.min(to, base + address[children[next]!]!);
+      bottom(at, stop);
+    } else {
+      stop = Math.min(to, base + address[top]! + size[top]!);
+      for (let i = next; i < children.length; i++) {
+        const start = base + address[children[i]!]!;
+        if (start >= stop) break;
+        if (isOnTop(r.world, children[i]!, top)) stop = start;
+      }
+      const hole: Below = (s, e) => renderChildren(r, container, top, base, s, e, inherited, bottom);
+      renderRegion(r, top, base + address[top]!, at, stop, inherited, hole);
+    }
+    at = stop;
+  }
+}
+
+/** Enabled children that can show in `[from, to)`, by ascending address. */
+function candidates(r: Rendering, container: number, above: number, base: number, from: number, to: number): number[] {
+  const { address } = r.containers;
+  const { flags, size } = r.regions;
+  const found = childrenIn(r.world, container, sumBelow(from, -base), sumAbove(to, -base), []);
+  let kept = 0;
+  for (const child of found) {
+    if ((flags[child]! & Flag.ENABLED) === 0) continue;
+    if (above !== 0 && (child === above || isOnTop(r.world, child, above))) continue;
+    const start = base + address[child]!;
+    if (roundingError(base, address[child]!) !== 0 || Number.isNaN(endOf(start, size[child]!))) continue;
+    found[kept++] = child;
+  }
+  found.length = kept;
+  return found;
+}
+
+/** Adds a child to the open ones, which are sorted from top to bottom. */
+function admit(r: Rendering, open: number[], child: number): void {
+  let at = open.length;
+  while (at > 0 && isOnTop(r.world, child, open[at - 1]!)) at--;
+  if (at === open.length) open.push(child);
+  else open.splice(at, 0, child);
+}
+
+/** End of a region at `base`; NaN if it is not exact and matters. */
+function endOf(base: number, size: number): number {
+  const end = base + size;
+  const error = roundingError(base, size);
+  return error === 0 || end > TOP || (end === TOP && error > 0) ? end : NaN;
+}
+
+function emit(r: Rendering, region: number, base: number, start: number, end: number, flags: number): void {
+  const last = r.pieces[r.pieces.length - 1];
+  const piece = { start, end, region, base, flags };
+  if (last !== undefined && mergeable(last, piece)) last.end = end;
+  else r.pieces.push(piece);
+}

@@ -1,0 +1,120 @@
+/**
+ * Retire and reclaim: what a commit took out of sight stays until every reader has passed its epoch. Then destructors
+ * run, ids and ranges of guest memory are freed, and whoever waits in `drain` goes on.
+ */
+import { AddressSpaceKind, clearAddressSpace } from "../ecs/address_space.ts";
+import type { Range } from "../ecs/flat_view.ts";
+import { creationOf, freeEntity, kindOf, nameOf } from "../ecs/handle.ts";
+import { clearListener, ListenerKind } from "../ecs/listener.ts";
+import { OwnerKind, takeDestructors, unlinkOwned } from "../ecs/owner.ts";
+import { freeRamBlock } from "../ecs/ram_block.ts";
+import { clearRegion, RegionKind, regions } from "../ecs/region.ts";
+import { defineState, type World } from "../ecs/world.ts";
+import { advanceEpoch, currentEpoch, oldestReader } from "./epoch.ts";
+
+/** What went out of sight in one commit. */
+export interface Retired {
+  /** Epoch in which it went. */
+  readonly stamp: number;
+  /** Ranges that superseded views still show. */
+  readonly ranges: readonly Range[];
+  /** Entities that die when the grace period is over. */
+  readonly entities: readonly number[];
+}
+
+/** A destructor threw; the others ran. */
+export class DestructorError extends Error {
+  override readonly name = "DestructorError";
+}
+
+const graveyards = defineState(() => ({
+  /** Ascending stamps. */
+  queue: [] as Retired[],
+  waiting: [] as { stamp: number; resolve: () => void }[],
+  isFinalizing: false,
+}));
+
+/** Stamps what this commit took out of sight. */
+export function retire(world: World, ranges: readonly Range[], entities: readonly number[]): void {
+  if (ranges.length + entities.length === 0) return;
+  graveyards(world).queue.push({ stamp: advanceEpoch(world), ranges, entities });
+}
+
+/** Retired and not yet reclaimed, oldest first. */
+export function retiredQueue(world: World): readonly Retired[] {
+  return graveyards(world).queue;
+}
+
+export function canReclaim(world: World): boolean {
+  const first = graveyards(world).queue[0];
+  return first !== undefined && first.stamp < oldestReader(world);
+}
+
+/** Whether destructors run: they may only enqueue. */
+export function isFinalizing(world: World): boolean {
+  return graveyards(world).isFinalizing;
+}
+
+/** Ends the grace period of whatever no reader can see any more. */
+export function reclaim(world: World): void {
+  const { queue } = graveyards(world);
+  const oldest = oldestReader(world);
+  let passed = 0;
+  while (passed < queue.length && queue[passed]!.stamp < oldest) passed++;
+  if (passed === 0) return;
+  const entities = queue.splice(0, passed).flatMap((retired) => retired.entities);
+  if (entities.length > 0) finalizeEntities(world, entities);
+  wakeWaiting(world);
+}
+
+/** Destructors in reverse creation order, then storage and ids in the same order. */
+function finalizeEntities(world: World, entities: number[]): void {
+  entities.sort((a, b) => creationOf(world, b) - creationOf(world, a));
+  const state = graveyards(world);
+  state.isFinalizing = true;
+  for (const id of entities) {
+    if (kindOf(world, id) === OwnerKind) runDestructors(world, id);
+  }
+  state.isFinalizing = false;
+  for (const id of entities) freeStorage(world, id);
+}
+
+function runDestructors(world: World, id: number): void {
+  for (const destructor of takeDestructors(world, id).reverse()) {
+    try {
+      destructor();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      world.reportFault(new DestructorError(`a destructor of "${nameOf(world, id)}" threw: ${reason}`, { cause }));
+    }
+  }
+}
+
+function freeStorage(world: World, id: number): void {
+  const kind = kindOf(world, id);
+  if (kind === RegionKind) {
+    const block = regions(world).ram[id];
+    if (block !== undefined) freeRamBlock(block);
+    clearRegion(world, id);
+  } else if (kind === AddressSpaceKind) {
+    clearAddressSpace(world, id);
+  } else if (kind === ListenerKind) {
+    clearListener(world, id);
+  }
+  unlinkOwned(world, id, kind === OwnerKind);
+  freeEntity(world, id);
+}
+
+/** Resolves when all that is retired now has been reclaimed. */
+export function untilReclaimed(world: World): Promise<void> {
+  if (graveyards(world).queue.length === 0) return Promise.resolve();
+  return new Promise((resolve) => graveyards(world).waiting.push({ stamp: currentEpoch(world), resolve }));
+}
+
+function wakeWaiting(world: World): void {
+  const state = graveyards(world);
+  const oldest = state.queue[0]?.stamp ?? Infinity;
+  const due = state.waiting.filter((waiter) => waiter.stamp <= oldest);
+  state.waiting = state.waiting.filter((waiter) => waiter.stamp > oldest);
+  for (const { resolve } of due) resolve();
+}

@@ -1,0 +1,77 @@
+/** Read scopes: while one is open, what was visible when it opened stays in existence (specification 1.19, LC20). */
+import type { World } from "../ecs/world.ts";
+import {
+  addReader,
+  currentEpoch,
+  enterScope,
+  leaveScope,
+  openReaders,
+  type Reader,
+  removeReader,
+  scopeStack,
+} from "./epoch.ts";
+import { untilReclaimed } from "./retire.ts";
+import { commit } from "./transaction.ts";
+
+/** Waiting for readers from inside of a read scope would wait for itself (LC22). */
+export class DrainInScopeError extends Error {
+  override readonly name = "DrainInScopeError";
+}
+
+/** Runs `body` inside a read scope. `name` says who opened it, in messages. */
+export function readScope<T>(world: World, name: string, body: () => T): T {
+  const stack = enterScope(world, name);
+  try {
+    return body();
+  } finally {
+    leaveScope(stack);
+    if (stack.depth === 0) commit(world);
+  }
+}
+
+/** A scope that outlives the call stack; scopes close in any order. */
+export function openScope(world: World, name: string): Reader {
+  return addReader(world, name, currentEpoch(world));
+}
+
+export function closeScope(world: World, scope: Reader): void {
+  unregisterReader(world, scope);
+}
+
+/**
+ * Registers a reader that keeps what it has seen, such as a hart with its TLB. It is quiescent until it announces.
+ * After any call into the host a reader whose `epoch` is below {@linkcode currentEpoch} drops what it keeps and announces.
+ */
+export function registerReader(world: World, name: string): Reader {
+  return addReader(world, name, Infinity);
+}
+
+/** The reader has dropped everything that it saw before now, and goes on reading. */
+export function announce(world: World, reader: Reader): void {
+  reader.epoch = currentEpoch(world);
+  if (scopeStack(world).depth === 0) commit(world);
+}
+
+/** The reader has dropped everything, and reads nothing until it announces. */
+export function quiesce(world: World, reader: Reader): void {
+  reader.epoch = Infinity;
+  if (scopeStack(world).depth === 0) commit(world);
+}
+
+export function unregisterReader(world: World, reader: Reader): void {
+  removeReader(world, reader);
+  if (scopeStack(world).depth === 0) commit(world);
+}
+
+/**
+ * Resolves when everything that is retired now has been reclaimed.
+ *
+ * @throws {DrainInScopeError} at once, if a read scope is open on this stack (S18).
+ */
+export function drain(world: World): Promise<void> {
+  if (scopeStack(world).depth > 0) {
+    throw new DrainInScopeError(`drain would wait for its own caller: ${openReaders(world).join(", ")} is open`);
+  }
+  commit(world);
+  return untilReclaimed(world);
+}

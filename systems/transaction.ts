@@ -1,0 +1,83 @@
+/**
+ * Transaction: changes of topology take effect together, when the outermost transaction ends. {@linkcode commit} is the
+ * whole pipeline. A mutator outside of any transaction is one of its own.
+ */
+import { publishView } from "../ecs/address_space.ts";
+import { defineState, type World } from "../ecs/world.ts";
+import { collect, hasUnlinked, mayCollect, takeUnlinked } from "./collect.ts";
+import { hasDirtySpaces } from "./dirty_windows.ts";
+import { announceChanges, announceCommit } from "./notify.ts";
+import { canReclaim, reclaim, retire } from "./retire.ts";
+import { renderChanges, type ViewChange } from "./share_views.ts";
+
+/** Callbacks that keep changing the topology: their changes wait for the next commit. */
+export class RunawayCommitError extends Error {
+  override readonly name = "RunawayCommitError";
+}
+
+/** Rounds of one commit: callbacks and finalize may cause another, but not for ever. */
+const ROUNDS_MAX = 100;
+
+const transactions = defineState(() => ({ depth: 0, isCommitting: false }));
+
+/**
+ * Runs `body`; what it changes takes effect when the outermost transaction ends. If it throws, what was changed before
+ * stays and takes effect (every single mutation is all or nothing), and the depth is as before (LC31).
+ */
+export function transaction<T>(world: World, body: () => T): T {
+  const state = transactions(world);
+  state.depth++;
+  try {
+    return body();
+  } finally {
+    state.depth--;
+    commit(world);
+  }
+}
+
+/** How many transactions are open. */
+export function transactionDepth(world: World): number {
+  return transactions(world).depth;
+}
+
+/**
+ * Lets all changes take effect, unless a transaction is open. Called during a commit, by a listener or a destructor, it
+ * leaves the changes to another round of that commit (S108).
+ */
+export function commit(world: World): void {
+  const state = transactions(world);
+  if (state.depth > 0 || state.isCommitting || !isPending(world)) return;
+  state.isCommitting = true;
+  try {
+    for (let round = 0; isPending(world); round++) {
+      if (round === ROUNDS_MAX) {
+        return world.reportFault(new RunawayCommitError(`callbacks still change the topology after ${round} commits`));
+      }
+      const changes = renderChanges(world); // merges windows, re-renders them, tells the difference
+      announceChanges(world, changes); // begin, del, nop and add; spaces still show the old views
+      publish(world, changes); // all new views together
+      announceCommit(world, changes);
+      retireChanges(world, changes); // old views and dying entities, under one epoch
+      reclaim(world); // what no reader sees: destructors, ids, guest memory
+      collect(world); // what nobody counts on is unlinked; the next round commits that
+    }
+  } finally {
+    state.isCommitting = false;
+  }
+}
+
+function isPending(world: World): boolean {
+  return hasDirtySpaces(world) || mayCollect(world) || hasUnlinked(world) || canReclaim(world);
+}
+
+function publish(_world: World, changes: readonly ViewChange[]): void {
+  for (const { space, view } of changes) if (space.root !== 0) publishView(space, view);
+}
+
+function retireChanges(world: World, changes: readonly ViewChange[]): void {
+  const { entities, ranges } = takeUnlinked(world);
+  const removed = changes.length === 1 && ranges.length === 0
+    ? changes[0]!.removed
+    : [...ranges, ...changes.flatMap((change) => change.removed)];
+  retire(world, removed, entities);
+}
