@@ -10,6 +10,10 @@ export interface Bus {
   readonly failed: boolean;
   /** RAM and ROM in the hart's guest memory, as they are mapped now. */
   ranges(): readonly MemoryRange[];
+  /** The hart begins to run: it may keep what it sees. */
+  enter(): void;
+  /** The hart stops running. Its translations have followed every change that it was told. */
+  leave(): void;
   dispose(): void;
 }
 

@@ -2,7 +2,10 @@
  * A hart (hardware thread) of RV64GC with machine, supervisor and user mode: its state in guest memory, and what the
  * generated interpreter leaves to TypeScript: traps, CSRs, system instructions, and accesses that are not guest memory.
  */
+import type { AddressSpace } from "../../ecs/address_space.ts";
+import type { Owner } from "../../ecs/owner.ts";
 import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
+import type { World } from "../../ecs/world.ts";
 import type { Bus, BusEvents } from "./bus.ts";
 import { type Counter, Counters } from "./counters.ts";
 import { type CsrHart, nextComparison, operateCsr, peekCsr, pendingInterrupts, pokeCsr } from "./csr.ts";
@@ -15,15 +18,34 @@ import * as at from "./layout.ts";
 import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
 import { Pmp } from "./pmp.ts";
 import { MPP_SHIFT, MSTATUS, MSTATUS_RESET, statusBits } from "./status.ts";
+import { SpaceBus } from "./space_bus.ts";
 import { enterTrap, modeOf, returnFromMachine, returnFromSupervisor } from "./trap.ts";
 
 export interface HartOptions {
+  readonly world: World;
+  /** Whose part the hart is: its listener lives as long. */
+  readonly owner: Owner;
+  /** Holds the hart's state, and the RAM that it reaches without dispatch: see `executionBytes`. */
   readonly memory: GuestMemory;
-  /** The hart's view of its address space; the hart disposes of it. */
-  connect(events: BusEvents): Bus;
+  readonly space: AddressSpace;
   /** mhartid. */
   readonly id: number;
   /** Ticks of the `time` CSR. */
+  time(): bigint;
+}
+
+/** A hart of a world's machine. @throws {OutOfGuestMemoryError} if the memory has no room for its state. */
+export function createHart({ world, owner, memory, space, id, time }: HartOptions): Hart {
+  const connect = (events: BusEvents) => new SpaceBus({ world, space, owner, memory, name: `hart ${id}` }, events);
+  return new Hart({ memory, connect, id, time });
+}
+
+/** What a hart needs; `createHart` makes the bus. */
+export interface HartParts {
+  readonly memory: GuestMemory;
+  /** The hart's view of its address space; the hart disposes of it. */
+  connect(events: BusEvents): Bus;
+  readonly id: number;
   time(): bigint;
 }
 
@@ -69,7 +91,7 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   /** Mode or mapping changed during the current instruction: what the interpreter keeps in locals is stale. */
   #isStale = false;
 
-  constructor(options: HartOptions) {
+  constructor(options: HartParts) {
     this.id = options.id;
     this.time = options.time;
     this.#memory = options.memory;
@@ -124,11 +146,16 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     const before = this.#started;
     const end = before + maxInstructions;
     this.#exitRequested = false;
-    while (this.#started < end && !this.#exitRequested) {
-      if (this.waiting && (pendingInterrupts(this) & this.state.get32(at.CSR.mie)) === 0) break;
-      this.waiting = false;
-      this.#takeInterrupt();
-      this.#runStretch(Math.min(end - this.#started, STRETCH));
+    this.#bus.enter();
+    try {
+      while (this.#started < end && !this.#exitRequested) {
+        if (this.waiting && (pendingInterrupts(this) & this.state.get32(at.CSR.mie)) === 0) break;
+        this.waiting = false;
+        this.#takeInterrupt();
+        this.#runStretch(Math.min(end - this.#started, STRETCH));
+      }
+    } finally {
+      this.#bus.leave();
     }
     return this.#started - before;
   }

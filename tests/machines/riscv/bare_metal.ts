@@ -109,6 +109,8 @@ export class Bench {
         return failed;
       },
       ranges: () => this.ranges,
+      enter: () => {},
+      leave: () => {},
       dispose: () => {},
     };
   }
