@@ -1,7 +1,7 @@
 /** Where the operands of each format stand in the word, and in which order assembly text names them. */
 import { type Immediate, immediate } from "./immediate.ts";
-import type { Format, Instruction, Semantics } from "./instruction.ts";
-import type { Expr } from "../wasm/expression.ts";
+import type { Format, Instruction } from "./instruction.ts";
+import { countOperands } from "../wasm/rewrite.ts";
 
 export type RegisterField = "rd" | "rs1" | "rs2" | "rs3";
 export type OperandName = RegisterField | "imm";
@@ -51,42 +51,12 @@ export type RegisterFiles = Readonly<Record<RegisterField, "x" | "f">>;
 
 /** The files follow from the semantics: an operand is an f register if the instruction treats it as one. */
 export function registerFiles({ semantics }: Instruction): RegisterFiles {
-  const used = operandsOf(semantics);
+  const used = "result" in semantics ? countOperands(semantics.result) : new Map<string, number>();
   const file = (name: string) => used.has(name) ? "f" : "x";
   return {
-    rd: (semantics.shape === "load" || semantics.shape === "float") ? semantics.file : "x",
+    rd: semantics.shape === "load" || semantics.shape === "float" ? semantics.file : "x",
     rs1: file("fs1"),
     rs2: semantics.shape === "store" ? semantics.file : file("fs2"),
     rs3: file("fs3"),
   };
-}
-
-function operandsOf(semantics: Semantics): Set<string> {
-  const names = new Set<string>();
-  if ("result" in semantics) collectOperands(semantics.result, names);
-  return names;
-}
-
-/** Adds the names of the operands that an expression mentions. */
-function collectOperands(e: Expr, names: Set<string>): void {
-  switch (e.kind) {
-    case "operand":
-      names.add(e.name);
-      return;
-    case "numeric":
-    case "call":
-    case "intrinsic":
-      for (const arg of e.args) collectOperands(arg, names);
-      return;
-    case "load":
-      return collectOperands(e.address, names);
-    case "select":
-    case "choose":
-      for (const part of [e.then, e.else, e.if]) collectOperands(part, names);
-      return;
-    case "tee":
-      return collectOperands(e.value, names);
-    case "lane":
-      return collectOperands(e.of, names);
-  }
 }

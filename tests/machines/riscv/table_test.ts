@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { RVC } from "../../../machines/riscv/compressed.ts";
 import { extract, immediate, insert, range } from "../../../machines/riscv/immediate.ts";
 import type { Instruction } from "../../../machines/riscv/instruction.ts";
+import { defineMultiply } from "../../../machines/riscv/multiply.ts";
 import { layoutOf } from "../../../machines/riscv/operands.ts";
 import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
 import type { Expr } from "../../../machines/wasm/expression.ts";
@@ -70,6 +71,7 @@ function samples({ format }: Instruction): Operands[] {
   });
 }
 
+/** For the evaluated trees; compiled ones call the functions that the machine has. */
 const INTRINSICS = Object.fromEntries(
   ["mulh", "mulhsu", "mulhu"].map((name) => [name, (rs1: bigint, rs2: bigint) => {
     const result = INTEGER_MODEL[name]!({ rs1: BigInt.asIntN(64, rs1), rs2: BigInt.asIntN(64, rs2), imm: 0n, pc: 0n });
@@ -82,17 +84,15 @@ type Compiled = (...operands: bigint[]) => bigint | number;
 /** Compiles expressions over the named operands, all i64, to functions of one module. */
 function compile(named: readonly (readonly [string, Expr])[], operands: readonly string[]): Map<string, Compiled> {
   const module = new ModuleBuilder();
-  const imports = Object.keys(INTRINSICS).map((name) =>
-    module.importFunction(name, { params: ["i64", "i64"], results: ["i64"] })
-  );
+  const multiply = defineMultiply(module);
   for (const [name, e] of named) {
     const callee = module.declare(name, { params: operands.map(() => "i64"), results: [e.type] }, true);
     module.define(callee, () => [giveBack(e)], {
       operand: (operand) => ({ kind: "local", type: "i64", index: operands.indexOf(operand) }),
-      intrinsic: (intrinsic) => imports.find((callee) => callee.name === intrinsic)!,
+      intrinsic: (intrinsic) => multiply.get(intrinsic)!,
     });
   }
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { env: INTRINSICS });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()));
   return new Map(named.map(([name]) => [name, instance.exports[name] as Compiled]));
 }
 
