@@ -8,7 +8,8 @@
 import { type DeviceRow, deviceRow } from "../../../ecs/device.ts";
 import type { PropertyDeclarations } from "../../../ecs/property.ts";
 import type { World } from "../../../ecs/world.ts";
-import { ATTRS, MemTx, read, write } from "../../../systems/dma.ts";
+import { Attrs, MemTx } from "../../../systems/access.ts";
+import { read, write } from "../../../systems/dma.ts";
 import { resetDevice } from "../../../systems/plug.ts";
 import {
   type Declaration,
@@ -127,9 +128,9 @@ export function guestRam(d: VirtioInstance): GuestRam {
   const reach = (address: number, length: number) => address + length <= Number.MAX_SAFE_INTEGER;
   return {
     read: (address, into) =>
-      reach(address, into.length) && read(d.world, d.addressSpace, address, into, ATTRS.MEMORY) === MemTx.OK,
+      reach(address, into.length) && read(d.world, d.addressSpace, address, into, Attrs.MEMORY) === MemTx.OK,
     write: (address, from) =>
-      reach(address, from.length) && write(d.world, d.addressSpace, address, from, ATTRS.MEMORY) === MemTx.OK,
+      reach(address, from.length) && write(d.world, d.addressSpace, address, from, Attrs.MEMORY) === MemTx.OK,
   };
 }
 
