@@ -7,7 +7,7 @@
 import { DeviceError } from "../ecs/device.ts";
 import { OutOfGuestMemoryError } from "../ecs/ram_block.ts";
 import { BlockError } from "./backends/block.ts";
-import { Terminal } from "./backends/terminal.ts";
+import { Terminal, type TerminalStreams } from "./backends/terminal.ts";
 import { configureVirt, DRIVERS, type OpenBackends } from "./command_line/configure.ts";
 import { reason } from "./command_line/files.ts";
 import { OptionError } from "./command_line/key_values.ts";
@@ -17,6 +17,7 @@ import { type CommandLineIo, terminalStreams } from "./command_line/streams.ts";
 import { openTrace } from "./command_line/trace.ts";
 import { chosenNode, DeviceTreeError, text, writeDeviceTree } from "./loader/flattened_device_tree.ts";
 import { ImageError } from "./loader/part.ts";
+import { createDemonstration, withEndOfTransmission } from "./virt/demonstration/run.ts";
 import { describeVirt } from "./virt/device_tree.ts";
 import { createVirt, MachineError, type VirtMachine } from "./virt/machine.ts";
 
@@ -37,13 +38,14 @@ const SENTENCES = [
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
- * Runs a command line to its end.
+ * Runs a command line to its end; without arguments, the demonstration guest.
  *
  * @param io Streams other than the process's own.
  * @returns The exit status: 0 when the guest powers off, what it gave the test finisher, 1 for mistakes of the user.
  */
 export async function runCommandLine(args: readonly string[], io: Partial<CommandLineIo> = {}): Promise<number> {
   try {
+    if (args.length === 0) return await runDemonstration(io);
     const line = parseCommandLine(args);
     if (line.devices.some(({ driver }) => driver === "help")) line.print = deviceHelp();
     if (line.print !== undefined) return await print(line.print, io);
@@ -56,39 +58,63 @@ export async function runCommandLine(args: readonly string[], io: Partial<Comman
   }
 }
 
+/** Builds a machine on a terminal that it opens, runs it to its end, and gives everything back. */
 async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<number> {
   const backends: OpenBackends = { drives: new Map(), characters: new Map() };
-  let terminal: Terminal | undefined;
-  let machine: VirtMachine | undefined;
-  let status: number | undefined;
-  const quit = (code: number) => {
-    status ??= code;
-    machine?.stop();
-  };
   const trace = openTrace(line.log);
   try {
-    const options = configureVirt(line, backends, (request) => {
-      const escapes = request.escapes === true && io.input === undefined;
-      return terminal = new Terminal(terminalStreams(io), { escapes, onQuit: () => quit(0), onFailure: () => quit(1) });
+    return await runOnTerminal((terminalFor) => {
+      const options = configureVirt(
+        line,
+        backends,
+        (request) => terminalFor(terminalStreams(io), request.escapes === true && io.input === undefined),
+      );
+      const machine = createVirt(options);
+      trace.attach(machine.world);
+      return machine;
     });
-    machine = createVirt(options);
-    trace.attach(machine.world);
-    const release = onSignals((code) => {
-      terminal?.restore();
-      quit(code);
-    });
-    try {
-      terminal?.open();
-      const exit = status === undefined ? await machine.run() : { status: 0 };
-      return status ?? exit.status;
-    } finally {
-      release();
-    }
   } finally {
     for (const backend of backends.characters.values()) await backend.close();
-    machine?.dispose();
     for (const drive of backends.drives.values()) drive.close();
     trace.close();
+  }
+}
+
+function runDemonstration(io: Partial<CommandLineIo>): Promise<number> {
+  return runOnTerminal((terminalFor) =>
+    createDemonstration(terminalFor(withEndOfTransmission(terminalStreams(io)), false))
+  );
+}
+
+type TerminalFor = (streams: TerminalStreams, escapes: boolean) => Terminal;
+
+/**
+ * Runs the machine that `build` makes; `build` asks for the terminal if it wants one. Ends when the guest does, on Ctrl-A x,
+ * on a signal, or when nobody reads the output any more.
+ */
+async function runOnTerminal(build: (terminalFor: TerminalFor) => VirtMachine): Promise<number> {
+  let terminal: Terminal | undefined;
+  let machine: VirtMachine | undefined;
+  let ended: number | undefined;
+  const end = (status: number) => {
+    ended ??= status;
+    machine?.stop();
+  };
+  const release = onSignals((status) => {
+    terminal?.restore();
+    end(status);
+  });
+  try {
+    machine = build((streams, escapes) =>
+      terminal = new Terminal(streams, { escapes, onQuit: () => end(0), onFailure: () => end(1) })
+    );
+    terminal?.open();
+    const exit = await machine.run();
+    return ended ?? exit.status;
+  } finally {
+    release();
+    await terminal?.close();
+    machine?.dispose();
   }
 }
 

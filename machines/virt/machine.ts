@@ -203,7 +203,7 @@ export class VirtMachine {
   #powerOn(): void {
     const { world, space } = this;
     for (const device of this.#devices()) resetDevice(world, device);
-    const { ram, resetVector, harts } = this.board;
+    const { ram, harts } = this.board;
     const { address: ramBase } = MEMORY_MAP.dram;
     const ramBytes = ramOf(world, ram).size;
     const plan = planBoot(this.#options, ramBase, ramBytes, this.#tree(), (seed) => this.#entropy.fill(seed));

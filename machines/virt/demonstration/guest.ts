@@ -105,9 +105,9 @@ function menu(asm: Assembler, say: Say): void {
   }
   asm.li(t0, 0x20);
   asm.bltu(s2, t0, "listen");
-  say("no key does nothing here, and this one is such: ");
   asm.mv(a0, s2);
   asm.call("putCharacter");
+  say(": there is no such key\n");
   say(MENU);
   asm.j("prompt");
 
@@ -117,7 +117,7 @@ function menu(asm: Assembler, say: Say): void {
   asm.j("prompt");
 
   asm.label("key time");
-  say("time since the start, in ticks of 100 ns: 0x");
+  say("time since the start, in units of 100 ns: 0x");
   asm.csrr(a0, "time");
   asm.li(a1, 16);
   asm.call("putHex");
@@ -223,13 +223,13 @@ function walk(asm: Assembler, say: Say): void {
   say("  0x");
   asm.call("nextBig64");
   asm.mv(s6, a0);
-  asm.li(a1, 9);
+  asm.li(a1, 8);
   asm.call("putHex");
   say(" - 0x");
   asm.call("nextBig64");
   asm.add(a0, s6, a0);
   asm.addi(a0, a0, -1);
-  asm.li(a1, 9);
+  asm.li(a1, 8);
   asm.call("putHex");
   say("  ");
   asm.mv(a0, s4);
