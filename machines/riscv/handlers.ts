@@ -1,5 +1,5 @@
 /** What each form of an instruction does in the interpreter: statements made from the semantics in the table. */
-import { call, type Callee, choose, type Expr, i32, i64, type Local } from "../wasm/expression.ts";
+import { call, choose, type Expr, i32, i64, type Local } from "../wasm/expression.ts";
 import type { Global } from "../wasm/module.ts";
 import { branch, branchIf, type Label, set, type Statement, type Statements, store, when } from "../wasm/statement.ts";
 import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
