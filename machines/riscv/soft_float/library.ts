@@ -10,11 +10,8 @@ export const NV = 16, DZ = 8, OF = 4, UF = 2, NX = 1;
 /** Rounding modes as in `frm`: nearest ties to even, towards zero, down, up, nearest ties away. */
 export const RNE = 0, RTZ = 1, RDN = 2, RUP = 3, RMM = 4;
 
-/** Operands of a function under construction: registers, their numbers, and the rounding mode if it takes one. */
+/** Operands of a function under construction: locals that hold the numbers, after the statements in `code`. */
 export interface Operands {
-  /** Parameters: whole registers. */
-  readonly raw: readonly Local[];
-  /** Locals that hold the numbers, after the statements in `code`. */
   readonly bits: readonly Local[];
   readonly code: Statements;
 }
@@ -62,9 +59,11 @@ export class FloatLibrary {
 
   /** Takes the first `count` parameters as registers of the format. */
   operands(f: FunctionBuilder, format: Format, count: number): Operands {
-    const raw = f.params.slice(0, count);
-    const bits = raw.map(() => f.local("i64"));
-    return { raw, bits, code: bits.map((local, i) => set(local, format.unboxed(raw[i] ?? local))) };
+    const loaded = f.params.slice(0, count).map((register) => {
+      const local = f.local("i64");
+      return { local, statement: set(local, format.unboxed(register)) };
+    });
+    return { bits: loaded.map(({ local }) => local), code: loaded.map(({ statement }) => statement) };
   }
 
   /** Gives back the canonical NaN if one of the numbers is a NaN; NV if one of them signals. */
