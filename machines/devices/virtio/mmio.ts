@@ -148,8 +148,9 @@ const REGISTERS: readonly Register<D>[] = [
   ...address("QueueDriver", 0x090, "queueDriver"),
   ...address("QueueDevice", 0x0a0, "queueDevice"),
   { name: "SHMSel", offset: 0x0ac, bytes: 4, access: "wo", when: modern },
-  // No function here has shared memory: length and base are all ones (4.2.2).
-  { name: "SHMLen, SHMBase", offset: 0x0b0, bytes: 4, count: 4, access: "ro", when: modern, read: () => 0xffffffff },
+  // No function here has shared memory: length and base are all ones (4.2.2). QEMU shows the length in version 1, too.
+  { name: "SHMLen", offset: 0x0b0, bytes: 4, count: 2, access: "ro", when: plugged, read: () => 0xffffffff },
+  { name: "SHMBase", offset: 0x0b8, bytes: 4, count: 2, access: "ro", when: modern, read: () => 0xffffffff },
   {
     name: "ConfigGeneration",
     offset: 0x0fc,

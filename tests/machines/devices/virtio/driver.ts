@@ -135,6 +135,8 @@ const ACKNOWLEDGE = 1;
 const DRIVER = 2;
 const DRIVER_OK = 4;
 const FEATURES_OK = 8;
+/** Bit 32 of the features. */
+const VERSION_1 = 1;
 
 /** A driver of one slot. */
 export class Driver {
@@ -172,7 +174,7 @@ export class Driver {
     this.set("driverFeatures", (this.features(0) & features) >>> 0);
     if (modern) {
       this.set("driverFeaturesSel", 1);
-      this.set("driverFeatures", this.features(1) & 1);
+      this.set("driverFeatures", VERSION_1);
       this.set("status", ACKNOWLEDGE | DRIVER | FEATURES_OK);
     } else {
       this.set("guestPageSize", 4096);
