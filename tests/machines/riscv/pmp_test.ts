@@ -143,7 +143,7 @@ Deno.test("a change of protection counts for the next access", () => {
   });
   bench.hart.writeRegister(s0, DATA);
   bench.hart.writeCsr(0x305, RAM + 0x1000n);
-  bench.hart.run(8);
+  bench.hart.run(12);
   // Machine mode itself lost X: the next fetch already faults.
   assertEquals(bench.hart.readCsr(0x342), 1n);
 });
