@@ -2,7 +2,7 @@
  * Handle: how users name an entity. A handle is generation · 2^24 + entity id, exact as a number; the generation goes
  * up each time the id is freed, so that a stale handle is told from its successor's (S147).
  */
-import { addComponent, addEntity, removeEntity } from "./deps.ts";
+import { addComponent, addEntity, query, removeEntity } from "./deps.ts";
 import { defineColumns, growColumns, type World } from "./world.ts";
 
 /** Kind of entity: the tag that it carries in the entity library. */
@@ -132,4 +132,9 @@ export function creationOf(world: World, id: number): number {
 /** How many entities exist, dying ones included. */
 export function countEntities(world: World): number {
   return identities(world).alive;
+}
+
+/** Ids of all entities of a kind, dying ones included, in creation order. */
+export function entitiesOf(world: World, kind: Kind): number[] {
+  return [...query(world.entities, [kind])].sort((a, b) => creationOf(world, a) - creationOf(world, b));
 }

@@ -95,7 +95,7 @@ export function admitEdge(world: World, bearer: string, holder: number, region: 
  * How `holder` is kept alive by `target`: along counted edges and from owners down to what they own. Whoever pins an
  * owner also delays all owners above it that are not above the pinning one, so the search steps up to those.
  */
-function ownershipPath(world: World, target: number, holder: number): number[] | undefined {
+export function ownershipPath(world: World, target: number, holder: number): number[] | undefined {
   const { firstChild, next } = owners(world);
   const { firstEdge, nextEdge, edgeTarget } = refCounts(world);
   const from = new Map<number, number>();

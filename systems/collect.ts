@@ -77,9 +77,15 @@ export function collect(world: World): void {
     })),
   ];
   const leaving = dying.filter((id) => !orphanIfPinned(world, id));
+  abandon(world, leaving);
+}
+
+/** Unlinks entities whoever counts on them; the next commit retires them. */
+export function abandon(world: World, ids: readonly number[]): void {
+  const leaving = ids.filter((id) => owners(world).life[id] !== Life.DYING);
   for (const id of leaving) setLife(world, id, Life.DYING);
   for (const id of leaving) unlinkEntity(world, id);
-  state.unlinked.entities.push(...leaving);
+  limbo(world).unlinked.entities.push(...leaving);
 }
 
 /** All that an owner owns, itself included, by way of a list instead of recursion. */

@@ -60,6 +60,11 @@ export function removeReader(world: World, reader: Reader): void {
   if (at >= 0) readers.splice(at, 1);
 }
 
+/** All readers are gone: nothing that they saw needs to wait for them. */
+export function dismissReaders(world: World): void {
+  epochs(world).readers.length = 0;
+}
+
 /** Opens a scope: what is visible now stays until it closes. Must be closed in a `finally`. */
 export function enterScope(world: World, opener: string | number): ScopeStack {
   const { stack, current } = epochs(world);
