@@ -6,6 +6,7 @@ import type { Owner } from "../../../../ecs/owner.ts";
 import type { PropertyDeclarations } from "../../../../ecs/property.ts";
 import { createWorld, type World } from "../../../../ecs/world.ts";
 import { read, write } from "../../../../systems/dma.ts";
+import { audit } from "../../../../systems/inspect.ts";
 import { runBottomHalves } from "../../../../systems/bottom_half.ts";
 import { connect } from "../../../../systems/interrupts.ts";
 import { plug } from "../../../../systems/plug.ts";
@@ -36,9 +37,11 @@ export class VirtioBench implements GuestBus {
   /** Level of the slot's interrupt line, and how often it rose. */
   level = 0;
   rises = 0;
+  /** What the world reported as failures of the model; `audit` wants none. */
+  readonly faults: string[] = [];
 
   constructor(options: { legacy?: boolean } = {}) {
-    const world = this.world = createWorld();
+    const world = this.world = createWorld({ reportFault: (error) => this.faults.push(error.message) });
     this.machine = createOwner(world, { name: "machine" });
     const owner = this.machine;
     const root = createContainer(world, { name: "system", size: 2n ** 64n, owner });
@@ -74,8 +77,10 @@ export class VirtioBench implements GuestBus {
     return total;
   }
 
+  /** Nothing is left over or inconsistent, and no handler threw. */
   audit(): void {
-    void this.world;
+    audit(this.world);
+    if (this.faults.length > 0) throw new Error(`The model failed: ${this.faults.join("; ")}`);
   }
 
   load(address: number, size: 1 | 2 | 4): number {

@@ -309,6 +309,7 @@ Deno.test("random requests never throw, and only RAM given as writable changes",
       }
       assertEquals(bench.loadBytes(PAYLOAD + 0x4000, 64), canary);
       assertEquals(bench.driver.get("deviceId"), 2);
+      bench.audit();
     }),
     { numRuns: 60 },
   );

@@ -261,6 +261,7 @@ Deno.test("random control messages and lengths never throw", () => {
         assertEquals(bench.driver.request(CONTROL_OUT, [{ address: DATA, length }]).length, 1);
       }
       assertEquals(bench.messages().length <= 16, true);
+      bench.audit();
     }),
     { numRuns: 40 },
   );

@@ -1,7 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import { hostEntropy } from "../../../../machines/backends/entropy.ts";
-import { DeviceError } from "../../../../ecs/device.ts";
+import { DeviceError, deviceRows } from "../../../../ecs/device.ts";
 import { unplug } from "../../../../systems/plug.ts";
+import { virtioMmio } from "../../../../machines/devices/virtio/mmio.ts";
 import { virtioRng } from "../../../../machines/devices/virtio/rng.ts";
 import { DATA, RINGS, SLOT, VirtioBench } from "./bench.ts";
 
@@ -204,4 +206,68 @@ Deno.test("a function may be unplugged by what its own notification does (LC20)"
   bench.audit();
   bench.plug(virtioRng, rng);
   assertEquals(bench.driver.get("deviceId"), 4);
+});
+
+Deno.test("a realize that fails at any step leaves nothing behind (S148)", () => {
+  const bench = new VirtioBench();
+  const taken = bench.plug(virtioRng, rng, "rng", bench.secondTransport);
+  const before = bench.driver.get("deviceId");
+  const refused = [
+    () => bench.plug(virtioRng, {}, "no source"),
+    () => bench.plug(virtioRng, { rng: hostEntropy, speed: 1 }, "unknown property"),
+    () => bench.plug(virtioRng, rng, "rng"),
+    () => bench.plug(virtioRng, rng, "slot taken", bench.secondTransport),
+    () => bench.plug(virtioMmio, {}, "no such place"),
+  ];
+  for (const attempt of refused) {
+    assertThrows(attempt, DeviceError);
+    bench.audit();
+    assertEquals(bench.driver.get("deviceId"), before);
+  }
+  unplug(bench.world, taken);
+  for (const id of ["no source", "unknown property", "rng", "slot taken"]) {
+    unplug(bench.world, bench.plug(virtioRng, rng, id));
+  }
+  bench.audit();
+});
+
+Deno.test("plugging and unplugging a thousand functions changes nothing", () => {
+  const bench = new VirtioBench();
+  for (let turn = 0; turn < 1000; turn++) {
+    const device = bench.plug(virtioRng, rng);
+    bench.driver.set("status", 1);
+    unplug(bench.world, device);
+  }
+  const devices = [...deviceRows(bench.world)].map(({ id }) => id);
+  assertEquals(devices, ["slot", "slot2"]);
+  assertEquals(bench.driver.get("status"), 0);
+  bench.audit();
+});
+
+Deno.test("random register accesses of any width never fail the model", () => {
+  const access = fc.record({
+    offset: fc.oneof(
+      fc.constantFrom(0x14, 0x20, 0x24, 0x28, 0x30, 0x38, 0x3c, 0x40, 0x44, 0x50, 0x64, 0x70),
+      fc.nat(0x1ff),
+    ),
+    value: fc.oneof(fc.nat(16), fc.constantFrom(RINGS / 4096, 0xffffffff, 0x80000000), fc.nat(0xffffffff)),
+    size: fc.constantFrom(1, 2, 4, 4, 4),
+    isWrite: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.boolean(), fc.array(access, { maxLength: 60 }), (legacy, accesses) => {
+      const bench = new VirtioBench({ legacy });
+      bench.plug(virtioRng, rng);
+      bench.storeBytes(RINGS, new Uint8Array(4096).fill(1));
+      for (const { offset, value, size, isWrite } of accesses) {
+        const width = size as 1 | 2 | 4;
+        if (isWrite) bench.store(SLOT + offset, value % 256 ** width, width);
+        else bench.load(SLOT + offset, width);
+      }
+      bench.settle();
+      assertEquals(bench.driver.get("deviceId"), 4);
+      bench.audit();
+    }),
+    { numRuns: 80 },
+  );
 });

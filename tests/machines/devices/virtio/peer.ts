@@ -109,16 +109,20 @@ export class Recorder implements GuestBus {
         }
       }
     } finally {
-      // With its input ended the peer goes on; a peer that has ended by itself can't be killed any more.
       await writer.close().catch(() => {});
-      try {
-        child.kill("SIGKILL");
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
-      }
+      stop(child);
       await lines.cancel();
       await child.status;
     }
+  }
+}
+
+/** A peer that has ended by itself can't be killed any more, which is as well. */
+function stop(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
   }
 }
 
