@@ -7,9 +7,9 @@ import {
   newBottomHalf,
 } from "../ecs/bottom_half.ts";
 import { DeviceError, type DeviceRow, type Instance } from "../ecs/device.ts";
-import { type Owner, setEngaged } from "../ecs/owner.ts";
-import { resolveAny } from "../ecs/handle.ts";
+import type { Owner } from "../ecs/owner.ts";
 import type { World } from "../ecs/world.ts";
+import { engageGuard, restoreGuard } from "./dispatch.ts";
 import { reference, release } from "./finalize.ts";
 
 /** A bottom half of `owner`; devices declare theirs in their type instead. */
@@ -51,8 +51,7 @@ export function runBottomHalves(world: World): number {
     if (half === undefined) break;
     dequeueBottomHalf(world, half);
     ran++;
-    const owner = resolveAny(world, half.owner);
-    const former = half.guarded && setEngaged(world, owner, true);
+    const former = half.guarded && engageGuard(world, half.owner);
     try {
       half.callback();
     } catch (error) {
@@ -60,7 +59,7 @@ export function runBottomHalves(world: World): number {
         new DeviceError(`Bottom half "${half.name}" failed: ${(error as Error).message}`, { cause: error }),
       );
     } finally {
-      if (half.guarded) setEngaged(world, owner, former);
+      if (half.guarded) restoreGuard(world, half.owner, former);
       release(world, half.owner, "callback");
     }
   }

@@ -154,13 +154,17 @@ export function devicesOn(bus: Bus): readonly Device[] {
   return [...bus.children];
 }
 
-/** Gives up a device that does not work (any more), and its parts: id, place on the bus and wires are free at once. */
+/** Gives up a device that does not work (any more), with its parts: ids, places on buses and wires are free at once. */
 export function discardDevice(world: World, device: Device): void {
+  detach(world, device);
+  drop(world, device);
+}
+
+function detach(world: World, device: Device): void {
   const row = deviceRow(world, device);
-  for (const child of [...row.children.values()].reverse()) discardDevice(world, child);
+  for (const child of row.children.values()) detach(world, child);
   freeDeviceId(row);
   if (row.bus !== undefined) removeFromBus(row.bus, device);
   disconnect(row);
   setStage(row, "unplugged");
-  drop(world, device);
 }

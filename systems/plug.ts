@@ -9,6 +9,7 @@ import {
   DeviceError,
   type DeviceRow,
   deviceRow,
+  deviceRows,
   type DeviceType,
   type Instance,
   releaseClaim,
@@ -157,6 +158,13 @@ export function unplug(world: World, device: Device): void {
   unrealize(world, device);
   for (const bus of row.buses) for (const child of [...bus.children].reverse()) unplug(world, child);
   discardDevice(world, device);
+}
+
+/** Unplugs every device of the world, the last created first: the end of a machine. */
+export function unplugAll(world: World): void {
+  for (const row of [...deviceRows(world)].reverse()) {
+    if (row.parent === undefined && row.stage !== "unplugged") unplug(world, row.device);
+  }
 }
 
 /** Undoes what realize did, the last first. */

@@ -63,10 +63,12 @@ function takeReceived(d: Uart): void {
   update(d, { timeout: false });
 }
 
+/** One byte too many is lost in front of a full FIFO, but without FIFOs it replaces the byte that was not read. */
 function receive(d: Uart, byte: number): void {
   const { state } = d;
+  state.overrun ||= state.rxCount === depth(d);
+  if (!fifo(d)) state.rxCount = 0;
   if (state.rxCount < depth(d)) state.rx[state.rxCount++] = byte;
-  else state.overrun = true;
   awaitSilence(d);
   update(d, { timeout: false });
 }
@@ -104,12 +106,13 @@ function enableInterrupts(d: Uart, value: number): void {
 
 function controlFifos(d: Uart, value: number): void {
   const { state } = d;
-  const switched = (value ^ state.fcr) & FCR.ENABLE;
+  const switched = ((value ^ state.fcr) & FCR.ENABLE) !== 0;
+  const clearsTx = switched || (value & FCR.CLEAR_TX) !== 0;
   state.fcr = value & (FCR.ENABLE | FCR.TRIGGER);
   if (switched || value & FCR.CLEAR_RX) state.rxCount = 0;
-  if (switched || value & FCR.CLEAR_TX) state.txCount = 0;
+  if (clearsTx) state.txCount = 0;
   awaitSilence(d);
-  update(d, { timeout: state.timeout && state.rxCount > 0, emptied: state.emptied || state.txCount === 0 });
+  update(d, { timeout: state.timeout && state.rxCount > 0, emptied: state.emptied || clearsTx });
 }
 
 /** The cause of highest priority (data sheet, table IV). */
