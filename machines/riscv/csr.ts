@@ -5,7 +5,17 @@
 import type { Counter } from "./counters.ts";
 import { type HartState, M_MODE, type Mode, S_MODE } from "./hart_state.ts";
 import { ALL_INTERRUPTS, SEI, STI, SUPERVISOR_INTERRUPTS } from "./interrupts.ts";
-import { CSR, FFLAGS, FRM, FS, PMP_LIMIT } from "./layout.ts";
+import {
+  CSR,
+  EVENT_SELECTOR_COUNT,
+  EVENT_SELECTORS,
+  FFLAGS,
+  FRM,
+  FS,
+  IDLE_COUNTER_COUNT,
+  IDLE_COUNTERS,
+  PMP_LIMIT,
+} from "./layout.ts";
 import type { Pmp } from "./pmp.ts";
 import { MSTATUS, readMstatus, readSstatus, statusBits, writeMstatus, writeSstatus } from "./status.ts";
 
@@ -54,8 +64,6 @@ const INHIBITABLE = 0b101n;
 const TM = 1n << 1n;
 /** Software sets these in mip; STIP only where stimecmp does not drive it. */
 const SSIP = 1n << 1n, STIP = 1n << 5n, SEIP = 1n << 9n;
-/** Counters 3 to 18 exist, and count nothing. */
-const IDLE_COUNTERS = 16, EVENT_SELECTORS = 29;
 const SATP_MODES: ReadonlySet<bigint> = new Set([0n, 8n, 9n, 10n]);
 
 const field = (offset: number, legalize = (value: bigint) => value): Register => ({
@@ -228,7 +236,8 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
     read: ({ state }) => state.get(CSR.mcountinhibit),
     write: (hart, value) => hart.inhibitCounters(value & INHIBITABLE),
   }],
-  ...series(0x323, EVENT_SELECTORS, () => constant(0n)),
+  // Hardware performance monitor: counters 3 to 18 keep what is written, and count nothing.
+  ...series(0x323, EVENT_SELECTOR_COUNT, (i) => field(EVENT_SELECTORS + 8 * i)),
   [0x340, field(CSR.mscratch)],
   [0x341, address(CSR.mepc)],
   [0x342, field(CSR.mcause)],
@@ -243,11 +252,11 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
 
   [0xb00, counter("cycle")],
   [0xb02, counter("instret")],
-  ...series(0xb03, IDLE_COUNTERS, () => constant(0n)),
+  ...series(0xb03, IDLE_COUNTER_COUNT, (i) => field(IDLE_COUNTERS + 8 * i)),
   [0xc00, view(0, (hart) => hart.readCounter("cycle"))],
   [0xc01, view(1, (hart) => hart.time())],
   [0xc02, view(2, (hart) => hart.readCounter("instret"))],
-  ...series(0xc03, IDLE_COUNTERS, (i) => view(3 + i, () => 0n)),
+  ...series(0xc03, IDLE_COUNTER_COUNT, (i) => view(3 + i, ({ state }) => state.get(IDLE_COUNTERS + 8 * i))),
 
   // Vendor, architecture and implementation are not commercial: 0. No configuration structure.
   [0xf11, constant(0n)],

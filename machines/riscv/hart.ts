@@ -121,6 +121,8 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     const { state } = this;
     for (let field = at.X; field < at.PC; field += 8) state.set(field, 0n);
     for (const field of Object.values(at.CSR)) state.set(field, 0n);
+    for (let i = 0; i < at.IDLE_COUNTER_COUNT; i++) state.set(at.IDLE_COUNTERS + 8 * i, 0n);
+    for (let i = 0; i < at.EVENT_SELECTOR_COUNT; i++) state.set(at.EVENT_SELECTORS + 8 * i, 0n);
     for (const field of [at.FFLAGS, at.FRM, at.FS, at.LEVELS]) state.set32(field, 0);
     state.set(at.ROOT, 0n);
     state.set(at.RESERVATION, BigInt.asUintN(64, -1n));

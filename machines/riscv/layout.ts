@@ -87,6 +87,10 @@ export const CSR = {
   senvcfg: 0x9a8,
 } as const;
 
+/** mhpmcounter3 and on, mhpmevent3 and on: i64 each. */
+export const IDLE_COUNTERS = 0xa00, IDLE_COUNTER_COUNT = 16;
+export const EVENT_SELECTORS = 0xa80, EVENT_SELECTOR_COUNT = 29;
+
 /** One bit for each 2 MiB granule (hashed) of which the TLB holds a piece of a larger page. */
 export const SUPERPAGES = 0x1000;
 export const SUPERPAGE_BITS = 1 << 15;
