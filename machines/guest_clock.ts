@@ -6,7 +6,10 @@
 export interface GuestClock {
   /** Never goes back. */
   now(): number;
-  /** How many of at most `most` instructions may run before the deadline; 0 if it has passed. */
+  /**
+   * How many of at most `most` instructions may run before the deadline. One that has passed does not count: what was due
+   * has happened, or is an interrupt that the guest does not take.
+   */
   instructionsUntil(deadline: () => number, most: number): number;
   /** Host milliseconds to wait until `deadline` when no hart has anything to do; 0 if none. */
   millisecondsUntil(deadline: number): number;
@@ -59,7 +62,7 @@ export class InstructionClock implements GuestClock {
 
   instructionsUntil(deadline: () => number, most: number): number {
     const left = Math.ceil((deadline() - this.now()) / this.#nanoseconds);
-    return Math.max(0, Math.min(most, left));
+    return left > 0 ? Math.min(most, left) : most;
   }
 
   millisecondsUntil(deadline: number): number {

@@ -66,6 +66,7 @@ export class VirtMachine {
   readonly added: readonly Device[];
 
   readonly #options: VirtOptions;
+  readonly #harts: Hart[] = [];
   readonly #time: GuestClock;
   readonly #execution: Execution;
   readonly #tree: () => DeviceTree;
@@ -83,7 +84,7 @@ export class VirtMachine {
     this.#serial = options.serial ?? new CallbackBackend(options.onOutput);
     this.#entropy = options.entropy ?? (instructionClock ? seededEntropy(REPEATABLE_SEED) : hostEntropy);
     this.#tree = treeSource(options.deviceTree, hartCount, ramBytes);
-    const harts: Hart[] = [];
+    const harts = this.#harts;
     this.#time = instructionClock === undefined ? new HostClock() : new InstructionClock(
       instructionClock.shift,
       instructionClock.sleep ?? true,
@@ -134,7 +135,7 @@ export class VirtMachine {
   }
 
   get harts(): readonly Hart[] {
-    return this.board.harts;
+    return this.#harts;
   }
 
   /** Runs until the guest powers off, or wants to restart and may not, or {@linkcode stop} is called. */
@@ -203,7 +204,7 @@ export class VirtMachine {
   #powerOn(): void {
     const { world, space } = this;
     for (const device of this.#devices()) resetDevice(world, device);
-    const { ram, harts } = this.board;
+    const { ram } = this.board;
     const { address: ramBase } = MEMORY_MAP.dram;
     const ramBytes = ramOf(world, ram).size;
     const plan = planBoot(this.#options, ramBase, ramBytes, this.#tree(), (seed) => this.#entropy.fill(seed));
@@ -214,7 +215,7 @@ export class VirtMachine {
       }
     }
     writeRom(world, space, MEMORY_MAP.resetVector.address, plan.resetVector);
-    for (const hart of harts) hart.reset({ pc: BigInt(MEMORY_MAP.resetVector.address) });
+    for (const hart of this.#harts) hart.reset({ pc: BigInt(MEMORY_MAP.resetVector.address) });
   }
 
   /** This machine's devices that are not parts of others, in order of creation. */
@@ -229,6 +230,7 @@ export class VirtMachine {
   #tearDown(): void {
     this.#disposed = true;
     for (const device of this.#devices().reverse()) unplug(this.world, device);
+    for (const hart of this.#harts) hart.dispose();
     drop(this.world, this.owner);
   }
 
