@@ -20,7 +20,7 @@ import {
 } from "../../systems/plug.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
 import { createReservation, registerListener, unregisterListener } from "../../systems/topology.ts";
-import { Rig, withRig } from "../machines/devices/rig.ts";
+import { type Rig, withRig } from "../machines/devices/rig.ts";
 
 const powerOn = () => ({ value: 0, kept: 0, inputs: [0, 0], alarms: 0, work: 0 });
 type Widget = Instance<ReturnType<typeof powerOn>, { readonly backend: object | undefined }>;
