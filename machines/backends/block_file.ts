@@ -10,7 +10,9 @@ import { type BlockBackend, BlockError, SECTOR_BYTES } from "./block.ts";
  *
  * A file that ends inside a sector is a disk with that sector whole: what the file lacks reads as zero.
  *
- * @throws {BlockError} if the file cannot be opened or is not a regular file
+ * The file is locked, for writing alone or for reading with other readers, as long as it is open.
+ *
+ * @throws {BlockError} if the file cannot be opened, is not a regular file or is open elsewhere for writing
  */
 export function openRawImage(path: string, options: { readonly?: boolean } = {}): BlockBackend {
   const readonly = options.readonly ?? false;
@@ -24,6 +26,10 @@ export function openRawImage(path: string, options: { readonly?: boolean } = {})
   if (!info.isFile) {
     file.close();
     throw new BlockError(`Cannot open image ${path}: it is not a regular file`);
+  }
+  if (!lock(file, !readonly)) {
+    file.close();
+    throw new BlockError(`Cannot open image ${path}: another drive or process uses it`);
   }
   return new RawImage(path, file, Math.ceil(info.size / SECTOR_BYTES) * SECTOR_BYTES, readonly);
 }
@@ -86,6 +92,15 @@ class RawImage implements BlockBackend {
     } catch (error) {
       throw new BlockError(`Cannot ${verb} image ${this.name}: ${reason(error)}`);
     }
+  }
+}
+
+/** Two writers would corrupt an image. Where the file system has no locks, nothing can be told. */
+function lock(file: Deno.FsFile, exclusive: boolean): boolean {
+  try {
+    return file.tryLockSync(exclusive);
+  } catch {
+    return true;
   }
 }
 

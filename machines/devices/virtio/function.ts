@@ -103,7 +103,7 @@ export function virtioState(queueSizes: readonly number[]): VirtioState {
 export function defineVirtioDevice<S extends VirtioState, P extends PropertyDeclarations>(
   declaration: Declaration<S, P> & { readonly virtio: VirtioFunction<Instance<S, PropertiesOf<P>>> },
 ): DeviceType<S, P> {
-  const type = defineDevice<S, P>({
+  return defineDevice<S, P>({
     ...declaration,
     bus: VIRTIO_BUS,
     survivesReset: ["legacy", ...declaration.survivesReset ?? []],
@@ -112,13 +112,7 @@ export function defineVirtioDevice<S extends VirtioState, P extends PropertyDecl
       serve: { guarded: true, run: servePending },
       ...declaration.bottomHalves,
     },
-    unrealize(d) {
-      // LC20: a handler that is under way finds its queues closed and unwinds.
-      d.state.broken = true;
-      declaration.unrealize?.(d);
-    },
   });
-  return type;
 }
 
 // ---- for kinds of devices -------------------------------------------------------------------------------------------
@@ -136,12 +130,12 @@ export function guestRam(d: VirtioInstance): GuestRam {
 
 /** The next request of `queue`, if there is one. @throws {QueueFault} */
 export function takeRequest(d: VirtioInstance, queue: number): Chain | undefined {
-  return d.state.broken ? undefined : takeChain(guestRam(d), d.state, queue, accepted(d, RING_FEATURES.EVENT_IDX));
+  return works(d) ? takeChain(guestRam(d), d.state, queue, accepted(d, RING_FEATURES.EVENT_IDX)) : undefined;
 }
 
 /** The next request of `queue`, which stays there. @throws {QueueFault} */
 export function peekRequest(d: VirtioInstance, queue: number): Chain | undefined {
-  return d.state.broken ? undefined : peekChain(guestRam(d), d.state, queue);
+  return works(d) ? peekChain(guestRam(d), d.state, queue) : undefined;
 }
 
 /** A request taken before and not finished: for work in pieces. All of it is to be checked again. @throws {QueueFault} */
@@ -152,7 +146,7 @@ export function reopenRequest(d: VirtioInstance, queue: number, head: number): C
 /** Hands a request back, `written` bytes of it filled, and tells the driver if it wants to know. @throws {QueueFault} */
 export function finishRequest(d: VirtioInstance, queue: number, chain: Chain, written: number): void {
   // The device may have been reset or withdrawn since the request was taken: then it is nobody's any more.
-  if (d.state.broken || !d.state.queueReady[queue]) return;
+  if (!works(d) || !d.state.queueReady[queue]) return;
   const ram = guestRam(d);
   giveBack(ram, d.state, queue, chain.head, written);
   if (wantsInterrupt(ram, d.state, queue, d.state.acceptedLow)) raise(d, INTERRUPT.USED);
@@ -162,6 +156,11 @@ export function finishRequest(d: VirtioInstance, queue: number, chain: Chain, wr
 export function configurationChanged(d: VirtioInstance): void {
   d.state.generation = (d.state.generation + 1) >>> 0;
   if (d.state.status & STATUS.DRIVER_OK) raise(d, INTERRUPT.CONFIGURATION);
+}
+
+/** Not after the driver broke the rules, nor once the device is withdrawn: a handler under way then finds no more work (LC20). */
+function works(d: VirtioInstance): boolean {
+  return !d.state.broken && (d as DeviceRow).stage === "realized";
 }
 
 /** Whether the driver has accepted a feature among bits 0 to 31. */
@@ -188,7 +187,7 @@ export function contain<R>(d: VirtioInstance, work: () => R): R | undefined {
 /** Works on `queue` now, as if the driver had notified it. */
 export function serveQueue(d: VirtioInstance, queue: number): void {
   // Drivers of before 1.0 notify before they set DRIVER_OK; since then it comes first (virtio 1.2, 3.1.1).
-  if (d.state.broken || !d.state.queueReady[queue]) return;
+  if (!works(d) || !d.state.queueReady[queue]) return;
   if (d.state.acceptedHigh & VERSION_1 && !(d.state.status & STATUS.DRIVER_OK)) return;
   if (contain(d, () => functionOf(d).serve(d, queue))) {
     d.state.queuePending[queue] = 1;

@@ -59,6 +59,19 @@ Deno.test("an image that can't be opened is one sentence that names it", () => {
   assertThrows(() => openRawImage(Deno.cwd(), { readonly: true }), BlockError, "Cannot open image");
 });
 
+Deno.test("an image has one writer or many readers", () => {
+  withImage(new Uint8Array(512), (path) => {
+    const writer = openRawImage(path);
+    assertThrows(() => openRawImage(path), BlockError, "uses it");
+    assertThrows(() => openRawImage(path, { readonly: true }), BlockError, "uses it");
+    writer.close();
+    const readers = [1, 2].map(() => openRawImage(path, { readonly: true }));
+    assertThrows(() => openRawImage(path), BlockError, "uses it");
+    readers.forEach((reader) => reader.close());
+    openRawImage(path).close();
+  });
+});
+
 Deno.test("a closed image can be closed again and not be used", () => {
   withImage(new Uint8Array(512), (path) => {
     const disk = openRawImage(path);
