@@ -1,0 +1,96 @@
+/**
+ * Freehold: QEMU's memory model as an entity-component system with explicit ownership, and a RISC-V machine on it.
+ *
+ * A program can use it on three levels. A whole machine, in one call:
+ *
+ * ```ts
+ * import { createVirt } from "./mod.ts";
+ *
+ * const bytes = Deno.readFileSync("program.bin");
+ * const machine = createVirt({ kernel: { name: "program", bytes }, onOutput: (byte) => console.log(byte) });
+ * const { status } = await machine.run();
+ * machine.dispose();
+ * ```
+ *
+ * A device of one's own, declared with {@linkcode defineDevice} and put into a machine or into a bare address space with
+ * {@linkcode plug}. And the memory model alone: regions, address spaces, listeners and transactions over a
+ * {@linkcode createWorld world}, with {@linkcode whyAlive}, {@linkcode audit} and {@linkcode mtree} to look at it.
+ *
+ * @module
+ */
+
+// The memory model: what exists.
+export { createWorld, type Policy, type World, type WorldOptions } from "./ecs/world.ts";
+export type { Access } from "./ecs/world.ts";
+export type { Owner } from "./ecs/owner.ts";
+export type { AccessSize, MmioOps, Region } from "./ecs/region.ts";
+export type { AddressSpace } from "./ecs/address_space.ts";
+export type { Listener, ListenerCallbacks, Section } from "./ecs/listener.ts";
+export { createGuestMemory, type GuestMemory, OutOfGuestMemoryError, type RamBlock } from "./ecs/ram_block.ts";
+export { isAlive, StaleHandleError } from "./ecs/handle.ts";
+export { InexactAddressError } from "./ecs/address.ts";
+export type { ReferenceKind } from "./ecs/ref_count.ts";
+
+// Its verbs.
+export {
+  addSubregion,
+  createAddressSpace,
+  createAlias,
+  createContainer,
+  createMmio,
+  createOwner,
+  createRam,
+  createReservation,
+  createRom,
+  createRomDevice,
+  delSubregion,
+  destroyAddressSpace,
+  type MmioOptions,
+  observeStores,
+  ramOf,
+  type RamOptions,
+  type RegionOptions,
+  registerListener,
+  setAddress,
+  setAliasOffset,
+  setEnabled,
+  setNonvolatile,
+  setReadonly,
+  setRomd,
+  setSize,
+  setUnmergeable,
+  unregisterListener,
+} from "./systems/topology.ts";
+export { transaction } from "./systems/transaction.ts";
+export { Attrs, MemTx } from "./systems/access.ts";
+export { load, peek, read, store, write, writeRom } from "./systems/dma.ts";
+export { drain, readScope } from "./systems/scope.ts";
+export { drop, onFinalize, reference, release } from "./systems/finalize.ts";
+export { disposeWorld } from "./systems/dispose.ts";
+export { audit, AuditError, type WhyAlive, whyAlive } from "./systems/inspect.ts";
+export { mtree, mtreeJson } from "./systems/mtree.ts";
+
+// Devices: declared as data.
+export * from "./machines/devices/define.ts";
+export { createDevice, type DeviceOptions } from "./systems/create_device.ts";
+export { isRealized, type MapAt, mapRegion, plug, realize, resetDevice, unplug, unrealize } from "./systems/plug.ts";
+export { connect, driveInput, type LineEnd } from "./systems/interrupts.ts";
+export { createClock, nextDeadline, runDueTimers } from "./systems/timers.ts";
+
+// The machine.
+export { createVirt, MachineError, type VirtMachine } from "./machines/virt/machine.ts";
+export type { AddedDevice, ExitStatus, VirtOptions } from "./machines/virt/options.ts";
+export type { Board } from "./machines/virt/board.ts";
+export { MEMORY_MAP } from "./machines/virt/memory_map.ts";
+export type { Hart } from "./machines/riscv/hart.ts";
+export { disassemble } from "./machines/riscv/disassemble.ts";
+export {
+  CallbackBackend,
+  type CharacterBackend,
+  type CharacterFrontend,
+  type HostedCharacterBackend,
+  NullBackend,
+} from "./machines/backends/character.ts";
+export type { ImageFile } from "./machines/loader/image.ts";
+export { ImageError } from "./machines/loader/part.ts";
+export { type CommandLineIo, runCommandLine } from "./machines/main.ts";
