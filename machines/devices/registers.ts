@@ -67,12 +67,157 @@ export type Register<D extends Instance<object, object>> = NarrowRegister<D> | W
 type Size = 1 | 2 | 4 | 8;
 type Backing = Record<string, number | bigint | (number | bigint)[]>;
 
-/** The element of a register that an access falls into. */
-interface Hit<D extends Instance<object, object>> {
-  register: Register<D>;
-  index: number;
+/** A register as accesses find it: one shape for all, since lookups are hot. */
+class Slot<D extends Instance<object, object>> {
+  readonly offset: number;
+  readonly bytes: Size;
+  readonly count: number;
+  readonly stride: number;
+  readonly isArray: boolean;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  /** Bits that exist, of a register up to 32 bits. */
+  readonly mask: number;
+  readonly when: ((d: D) => boolean) | undefined;
+  readonly field: string | undefined;
+
+  constructor(readonly register: Register<D>) {
+    const { name, offset, bytes, count = 1, stride = bytes, access = "rw" } = register;
+    if (offset % bytes !== 0 || stride % bytes !== 0 || stride < bytes) {
+      throw new RangeError(`Register ${name} is not aligned to its ${bytes} bytes`);
+    }
+    this.offset = offset;
+    this.bytes = bytes;
+    this.count = count;
+    this.stride = stride;
+    this.isArray = register.count !== undefined;
+    this.readable = access !== "wo";
+    this.writable = access !== "ro";
+    this.mask = register.bytes === 8 ? 0 : maskOf(register.fields);
+    this.when = register.when === undefined ? undefined : (d) => register.when?.(d) ?? true;
+    this.field = register.field;
+  }
+
+  get end(): number {
+    return this.offset + (this.count - 1) * this.stride + this.bytes;
+  }
+
+  /** Whether a byte of the region belongs to an element. */
+  covers(offset: number): boolean {
+    return offset >= this.offset && offset < this.end && (offset - this.offset) % this.stride < this.bytes;
+  }
+
+  indexAt(offset: number): number {
+    return this.isArray ? Math.floor((offset - this.offset) / this.stride) : 0;
+  }
+
   /** Bytes from the start of the element. */
-  within: number;
+  withinAt(offset: number): number {
+    return (offset - this.offset) % this.stride;
+  }
+}
+
+function maskOf(fields: Fields | undefined): number {
+  return fields === undefined ? 0xffff_ffff : Object.values(fields).reduce((all, mask) => (all | mask) >>> 0, 0);
+}
+
+/** Offsets below this find their registers by table, those above by search. */
+const TABLE_BYTES = 256;
+
+class RegisterFile<D extends Instance<object, object>> {
+  readonly #slots: readonly Slot<D>[];
+  readonly #table: (readonly Slot<D>[])[];
+
+  constructor(registers: readonly Register<D>[]) {
+    this.#slots = registers.map((register) => new Slot(register));
+    const length = Math.min(TABLE_BYTES, Math.max(...this.#slots.map((slot) => slot.end)));
+    this.#table = Array.from({ length }, (_, offset) => this.#slots.filter((slot) => slot.covers(offset)));
+  }
+
+  get widest(): Size {
+    return Math.max(...this.#slots.map((slot) => slot.bytes)) as Size;
+  }
+
+  #find(d: D, offset: number, isWrite: boolean): Slot<D> | undefined {
+    for (const slot of this.#table[offset] ?? this.#slots) {
+      if (!(isWrite ? slot.writable : slot.readable) || !slot.covers(offset)) continue;
+      if (slot.when === undefined || slot.when(d)) return slot;
+    }
+    return undefined;
+  }
+
+  read(d: D, offset: number, size: Size, effects: boolean): number | bigint {
+    const slot = this.#find(d, offset, false);
+    if (slot === undefined) {
+      if (this.#isSplit(offset, size)) return this.#readHalves(d, offset, size, effects);
+      if (effects) trace(d, "guest-error", `read of ${size} at unknown offset 0x${offset.toString(16)}`);
+      return size === 8 ? 0n : 0;
+    }
+    const within = slot.withinAt(offset);
+    if (within + size > slot.bytes) return this.#readHalves(d, offset, size, effects);
+    const index = slot.indexAt(offset);
+    const { register } = slot;
+    if (register.bytes === 8) {
+      const value = currentWide(slot, register, d, index);
+      if (effects) register.afterRead?.(d, index, value);
+      return size === 8 ? value : Number(BigInt.asUintN(size * 8, value >> BigInt(within * 8)));
+    }
+    const value = currentNarrow(slot, register, d, index);
+    if (effects) register.afterRead?.(d, index, value);
+    return extract(value, within, size);
+  }
+
+  write(d: D, offset: number, value: number | bigint, size: Size): void {
+    const slot = this.#find(d, offset, true);
+    if (slot === undefined) {
+      if (this.#isSplit(offset, size)) return this.#writeHalves(d, offset, value, size);
+      const hex = value.toString(16);
+      trace(d, "guest-error", `write of 0x${hex} to unknown or read-only offset 0x${offset.toString(16)}`);
+      return;
+    }
+    const within = slot.withinAt(offset);
+    if (within + size > slot.bytes) return this.#writeHalves(d, offset, value, size);
+    const index = slot.indexAt(offset);
+    const { register } = slot;
+    if (register.bytes === 8) {
+      const given = BigInt(value);
+      const whole = size === 8 ? given : mergeWide(currentWide(slot, register, d, index), given, within, size);
+      if (slot.field !== undefined) store(slot, d, index, whole);
+      register.write?.(d, whole, index);
+      return;
+    }
+    const given = Number(value);
+    const whole = size === slot.bytes
+      ? given
+      : mergeNarrow(currentNarrow(slot, register, d, index), given, within, size);
+    const kept = (whole & slot.mask) >>> 0;
+    if (kept !== whole) {
+      trace(d, "guest-error", `write of 0x${whole.toString(16)} sets reserved bits of ${register.name}`);
+    }
+    if (slot.field !== undefined) store(slot, d, index, kept);
+    register.write?.(d, kept, index);
+  }
+
+  /** Whether a narrower register lies within the access: then it is split rather than dropped. */
+  #isSplit(offset: number, size: number): boolean {
+    return size > 1 &&
+      this.#slots.some((slot) => slot.bytes < size && slot.offset < offset + size && offset < slot.end);
+  }
+
+  #readHalves(d: D, offset: number, size: Size, effects: boolean): number | bigint {
+    const half = (size / 2) as Size;
+    const low = this.read(d, offset, half, effects);
+    const high = this.read(d, offset + half, half, effects);
+    if (size === 8) return BigInt(low) | BigInt(high) << 32n;
+    return Number(low) + Number(high) * 2 ** (half * 8);
+  }
+
+  #writeHalves(d: D, offset: number, value: number | bigint, size: Size): void {
+    const half = (size / 2) as Size;
+    const whole = BigInt(value);
+    this.write(d, offset, Number(BigInt.asUintN(half * 8, whole)), half);
+    this.write(d, offset + half, Number(whole >> BigInt(half * 8)), half);
+  }
 }
 
 /**
@@ -85,21 +230,21 @@ export function registerFile<D extends Instance<object, object>>(
   registers: readonly Register<D>[],
   single = false,
 ): MmioOps<D> {
-  for (const register of registers) checkRegister(register);
+  const file = new RegisterFile(registers);
   if (single) {
     return {
-      read: (d, offset, size) => widen(readRange(registers, d, offset, 1, true), size),
-      peek: (d, offset, size) => widen(readRange(registers, d, offset, 1, false), size),
-      write: (d, offset, value) => writeRange(registers, d, offset, Number(BigInt(value) & 0xffn), 1),
+      read: (d, offset, size) => widen(file.read(d, offset, 1, true), size),
+      peek: (d, offset, size) => widen(file.read(d, offset, 1, false), size),
+      write: (d, offset, value) =>
+        file.write(d, offset, typeof value === "bigint" ? Number(value & 0xffn) : value & 0xff, 1),
       impl: { min: 1, max: 8 },
     };
   }
-  const widest = Math.max(...registers.map((register) => register.bytes)) as Size;
   return {
-    read: (d, offset, size) => readRange(registers, d, offset, size, true),
-    peek: (d, offset, size) => readRange(registers, d, offset, size, false),
-    write: (d, offset, value, size) => writeRange(registers, d, offset, value, size),
-    impl: { min: 1, max: widest },
+    read: (d, offset, size) => file.read(d, offset, size, true),
+    peek: (d, offset, size) => file.read(d, offset, size, false),
+    write: (d, offset, value, size) => file.write(d, offset, value, size),
+    impl: { min: 1, max: file.widest },
   };
 }
 
@@ -107,166 +252,36 @@ function widen(value: number | bigint, size: Size): number | bigint {
   return size === 8 ? BigInt(value) : value;
 }
 
-function checkRegister<D extends Instance<object, object>>(register: Register<D>): void {
-  const stride = register.stride ?? register.bytes;
-  if (register.offset % register.bytes !== 0 || stride % register.bytes !== 0 || stride < register.bytes) {
-    throw new RangeError(`Register ${register.name} is not aligned to its ${register.bytes} bytes`);
-  }
-}
-
-function find<D extends Instance<object, object>>(
-  registers: readonly Register<D>[],
-  d: D,
-  offset: number,
-  forbidden: "ro" | "wo",
-): Hit<D> | undefined {
-  for (const register of registers) {
-    const distance = offset - register.offset;
-    if (distance < 0) continue;
-    const stride = register.stride ?? register.bytes;
-    const index = Math.floor(distance / stride);
-    const within = distance - index * stride;
-    if (index >= (register.count ?? 1) || within >= register.bytes) continue;
-    if (register.access === forbidden || (register.when !== undefined && !register.when(d))) continue;
-    return { register, index, within };
-  }
-  return undefined;
-}
-
-function readRange<D extends Instance<object, object>>(
-  registers: readonly Register<D>[],
-  d: D,
-  offset: number,
-  size: Size,
-  effects: boolean,
-): number | bigint {
-  const hit = find(registers, d, offset, "wo");
-  if (hit === undefined) {
-    if (size > 1 && touches(registers, offset, size)) return readHalves(registers, d, offset, size, effects);
-    if (effects) trace(d, "guest-error", `read of ${size} at unknown offset 0x${offset.toString(16)}`);
-    return size === 8 ? 0n : 0;
-  }
-  const { register, index, within } = hit;
-  if (within + size > register.bytes) return readHalves(registers, d, offset, size, effects);
-  if (register.bytes === 8) {
-    const value = currentWide(register, d, index);
-    if (effects) register.afterRead?.(d, index, value);
-    return size === 8 ? value : Number(BigInt.asUintN(size * 8, value >> BigInt(within * 8)));
-  }
-  const value = currentNarrow(register, d, index);
-  if (effects) register.afterRead?.(d, index, value);
-  return extract(value, within, size);
-}
-
-function writeRange<D extends Instance<object, object>>(
-  registers: readonly Register<D>[],
-  d: D,
-  offset: number,
-  value: number | bigint,
-  size: Size,
-): void {
-  const hit = find(registers, d, offset, "ro");
-  if (hit === undefined) {
-    if (size > 1 && touches(registers, offset, size)) return writeHalves(registers, d, offset, value, size);
-    trace(d, "guest-error", `write of 0x${value.toString(16)} to unknown or read-only offset 0x${offset.toString(16)}`);
-    return;
-  }
-  const { register, index, within } = hit;
-  if (within + size > register.bytes) return writeHalves(registers, d, offset, value, size);
-  if (register.bytes === 8) {
-    const whole = size === 8 ? BigInt(value) : mergeWide(currentWide(register, d, index), BigInt(value), within, size);
-    if (register.field !== undefined) store(d, register.field, index, register.count, whole);
-    register.write?.(d, whole, index);
-    return;
-  }
-  const narrow = Number(value);
-  const whole = size === register.bytes ? narrow : mergeNarrow(currentNarrow(register, d, index), narrow, within, size);
-  writeNarrow(register, d, index, whole);
-}
-
-function writeNarrow<D extends Instance<object, object>>(
+function currentNarrow<D extends Instance<object, object>>(
+  slot: Slot<D>,
   register: NarrowRegister<D>,
   d: D,
   index: number,
-  value: number,
-): void {
-  let kept = value;
-  if (register.fields !== undefined) {
-    let mask = 0;
-    for (const name in register.fields) mask |= register.fields[name] ?? 0;
-    kept = (value & mask) >>> 0;
-    if (kept !== value) {
-      trace(d, "guest-error", `write of 0x${value.toString(16)} sets reserved bits of ${register.name}`);
-    }
-  }
-  if (register.field !== undefined) store(d, register.field, index, register.count, kept);
-  register.write?.(d, kept, index);
-}
-
-/** Whether any later byte of the access meets a register: then the access is split rather than dropped. */
-function touches<D extends Instance<object, object>>(
-  registers: readonly Register<D>[],
-  offset: number,
-  size: number,
-): boolean {
-  return registers.some((register) => {
-    const extent = ((register.count ?? 1) - 1) * (register.stride ?? register.bytes) + register.bytes;
-    return register.offset < offset + size && offset < register.offset + extent && register.bytes < size;
-  });
-}
-
-function readHalves<D extends Instance<object, object>>(
-  registers: readonly Register<D>[],
-  d: D,
-  offset: number,
-  size: Size,
-  effects: boolean,
-): number | bigint {
-  const half = (size / 2) as Size;
-  const low = readRange(registers, d, offset, half, effects);
-  const high = readRange(registers, d, offset + half, half, effects);
-  if (size === 8) return BigInt(low) | BigInt(high) << 32n;
-  return Number(low) + Number(high) * 2 ** (half * 8);
-}
-
-function writeHalves<D extends Instance<object, object>>(
-  registers: readonly Register<D>[],
-  d: D,
-  offset: number,
-  value: number | bigint,
-  size: Size,
-): void {
-  const half = (size / 2) as Size;
-  const whole = BigInt(value);
-  writeRange(registers, d, offset, Number(BigInt.asUintN(half * 8, whole)), half);
-  writeRange(registers, d, offset + half, Number(whole >> BigInt(half * 8)), half);
-}
-
-function currentNarrow<D extends Instance<object, object>>(register: NarrowRegister<D>, d: D, index: number): number {
+): number {
   if (register.read !== undefined) return register.read(d, index);
-  return register.field === undefined ? 0 : Number(load(d, register.field, index, register.count));
+  return slot.field === undefined ? 0 : Number(load(slot, d, slot.field, index));
 }
 
-function currentWide<D extends Instance<object, object>>(register: WideRegister<D>, d: D, index: number): bigint {
-  if (register.read !== undefined) return BigInt.asUintN(64, register.read(d, index));
-  return register.field === undefined ? 0n : BigInt.asUintN(64, BigInt(load(d, register.field, index, register.count)));
-}
-
-function load(d: Instance<object, object>, field: string, index: number, count: number | undefined): number | bigint {
-  const value = (d.state as Backing)[field];
-  return (count === undefined ? value as number | bigint : (value as (number | bigint)[])[index]) ?? 0;
-}
-
-function store(
-  d: Instance<object, object>,
-  field: string,
+function currentWide<D extends Instance<object, object>>(
+  slot: Slot<D>,
+  register: WideRegister<D>,
+  d: D,
   index: number,
-  count: number | undefined,
-  value: number | bigint,
-): void {
+): bigint {
+  if (register.read !== undefined) return BigInt.asUintN(64, register.read(d, index));
+  return slot.field === undefined ? 0n : BigInt.asUintN(64, BigInt(load(slot, d, slot.field, index)));
+}
+
+function load<D extends Instance<object, object>>(slot: Slot<D>, d: D, field: string, index: number): number | bigint {
+  const value = (d.state as Backing)[field];
+  return (slot.isArray ? (value as (number | bigint)[])[index] : value as number | bigint) ?? 0;
+}
+
+function store<D extends Instance<object, object>>(slot: Slot<D>, d: D, index: number, value: number | bigint): void {
   const state = d.state as Backing;
-  if (count === undefined) state[field] = value;
-  else (state[field] as (number | bigint)[])[index] = value;
+  const field = slot.field as string; // the caller has looked
+  if (slot.isArray) (state[field] as (number | bigint)[])[index] = value;
+  else state[field] = value;
 }
 
 function extract(value: number, within: number, size: number): number {
