@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { hostEntropy } from "../../../../machines/backends/entropy.ts";
 import { DeviceError, deviceRows } from "../../../../ecs/device.ts";
-import { unplug } from "../../../../systems/plug.ts";
+import { realize, unplug, unrealize } from "../../../../systems/plug.ts";
 import { virtioMmio } from "../../../../machines/devices/virtio/mmio.ts";
 import { virtioRng } from "../../../../machines/devices/virtio/rng.ts";
 import { DATA, RINGS, SLOT, VirtioBench } from "./bench.ts";
@@ -144,13 +144,15 @@ Deno.test("a broken queue stops the device until it is reset, and version 2 says
 });
 
 Deno.test("rings and buffers in registers or nowhere break the queue and touch nothing", () => {
-  for (const address of [SLOT + 0x70, 0x100, 0xfffff000]) {
+  const otherStatus = SLOT + 0x1070;
+  for (const address of [SLOT + 0x70, otherStatus, 0x100, 0xfffff000]) {
     const bench = new VirtioBench();
     bench.plug(virtioRng, rng);
+    bench.plug(virtioRng, { rng: { fill: (into: Uint8Array) => into.fill(1) } }, "other", bench.secondTransport);
     const { driver } = bench;
     driver.start(0, 4, 1, RINGS);
     assertEquals(driver.request(0, [{ address, length: 4, writable: true }]), []);
-    assertEquals(driver.get("status"), 7);
+    assertEquals([driver.get("status"), bench.load(otherStatus, 4)], [7, 0]);
     driver.start(0, 4, 1, RINGS);
     driver.set("queuePfn", Math.floor(address / 4096) || 1);
     driver.set("queueNotify", 0);
@@ -183,6 +185,20 @@ Deno.test("a slot holds one function, and is free again after unplug", () => {
     bench.driver.set("queueNotify", 0);
     bench.audit();
   }
+});
+
+Deno.test("a function that is withdrawn and made to work again interrupts again", () => {
+  const bench = new VirtioBench();
+  const device = bench.plug(virtioRng, rng);
+  for (let turn = 0; turn < 2; turn++) {
+    bench.driver.start(0, 4, 1, RINGS);
+    bench.driver.request(0, [{ address: DATA, length: 8, writable: true }]);
+    assertEquals([bench.driver.get("deviceId"), bench.level], [4, 1]);
+    unrealize(bench.world, device);
+    assertEquals([bench.driver.get("deviceId"), bench.level], [0, 0]);
+    realize(bench.world, device);
+  }
+  bench.audit();
 });
 
 Deno.test("a function may be unplugged by what its own notification does (LC20)", () => {
