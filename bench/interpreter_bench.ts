@@ -9,6 +9,7 @@ import { type Assembler, assembler } from "../machines/riscv/assemble.ts";
 import type { Bus } from "../machines/riscv/bus.ts";
 import { executionBytes } from "../machines/riscv/execution.ts";
 import { Hart } from "../machines/riscv/hart.ts";
+import { STORES_WRITE } from "../machines/riscv/layout.ts";
 import { x } from "../machines/riscv/registers.ts";
 
 const { zero, t0, t1, t2, t3, t4, a0, a1, a2, a3, a4, s0, s1, s2, s3, ra, sp } = x;
@@ -197,7 +198,7 @@ function prepare(kernel: (asm: Assembler) => void): Hart {
     write: () => true,
     high: 0,
     failed: true,
-    ranges: () => [{ first: RAM, last: RAM + BigInt(RAM_BYTES) - 1n, offset, readonly: false }],
+    ranges: () => [{ first: RAM, last: RAM + BigInt(RAM_BYTES) - 1n, offset, stores: STORES_WRITE }],
     enter: () => {},
     leave: () => {},
     dispose: () => {},

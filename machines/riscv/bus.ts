@@ -24,7 +24,8 @@ export interface MemoryRange {
   readonly last: bigint;
   /** Of the first byte in guest memory. */
   readonly offset: number;
-  readonly readonly: boolean;
+  /** One of `STORES_*`. */
+  readonly stores: number;
 }
 
 /** What happened to the map or to memory, told to the hart. */

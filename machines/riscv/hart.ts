@@ -5,6 +5,7 @@
 import type { AddressSpace } from "../../ecs/address_space.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
+import type { AccessSize } from "../../ecs/region.ts";
 import type { World } from "../../ecs/world.ts";
 import type { Bus, BusEvents } from "./bus.ts";
 import { type Counter, Counters } from "./counters.ts";
@@ -342,12 +343,12 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
 
   mapChanged(): void {
     const ranges = this.#bus.ranges().slice(0, at.RANGE_LIMIT);
-    for (const [i, { first, last, offset, readonly }] of ranges.entries()) {
+    for (const [i, { first, last, offset, stores }] of ranges.entries()) {
       const entry = at.RANGES + i * at.RANGE_BYTES;
       this.state.set(entry, first);
       this.state.set(entry + 8, last);
       this.state.set32(entry + 16, offset);
-      this.state.set32(entry + 20, readonly ? 1 : 0);
+      this.state.set32(entry + 20, stores);
     }
     this.state.set32(at.RANGE_COUNT, ranges.length);
     this.#flush(at.CONTEXTS);
@@ -406,7 +407,8 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
         this.raise(this.base, at.CAUSE.ecallUser + this.#mode);
         return true;
       case "ebreak":
-        this.state.set(at.TVAL, this.pc);
+        // The address may be given as well; QEMU 7.2 gives 0.
+        this.state.set(at.TVAL, 0n);
         this.raise(this.base, at.CAUSE.breakpoint);
         return true;
       case "mret":
@@ -489,18 +491,43 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   /** Memory at PHYSICAL to VALUE; false if the access failed. */
   #read(bytes: number): boolean {
     const { state } = this;
-    const low = this.#bus.read(state.get32(at.PHYSICAL + 4), state.get32(at.PHYSICAL), bytes as 1 | 2 | 4 | 8);
+    const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
+    const within = lo & (bytes - 1);
+    if (within !== 0) return this.#readMisaligned(hi, lo - within, bytes, within);
+    const low = this.#bus.read(hi, lo, bytes as AccessSize);
     state.set32(at.VALUE, low);
     state.set32(at.VALUE + 4, bytes === 8 ? this.#bus.high : 0);
     return !this.#bus.failed;
   }
 
-  /** VALUE to memory at PHYSICAL; false if the access failed. */
+  /** Two aligned reads around the access, as QEMU does. It lies within a page, so the upper half stays. */
+  #readMisaligned(hi: number, lo: number, bytes: number, within: number): boolean {
+    let both = 0n;
+    for (const half of [1, 0]) {
+      const low = this.#bus.read(hi, lo + half * bytes, bytes as AccessSize);
+      if (this.#bus.failed) return false;
+      const high = bytes === 8 ? this.#bus.high : 0;
+      const value = BigInt.asUintN(8 * bytes, BigInt(high >>> 0) << 32n | BigInt(low >>> 0));
+      both = both << BigInt(8 * bytes) | value;
+    }
+    this.state.set(at.VALUE, BigInt.asUintN(8 * bytes, both >> BigInt(8 * within)));
+    return true;
+  }
+
+  /** VALUE to memory at PHYSICAL; false if the access failed. Misaligned, it is one of bytes, as QEMU's. */
   #write(bytes: number): boolean {
     const { state } = this;
     const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
-    const value = state.get32(at.VALUE) & (bytes < 4 ? (1 << 8 * bytes) - 1 : -1);
-    return !this.#bus.write(hi, lo, bytes as 1 | 2 | 4 | 8, value, bytes === 8 ? state.get32(at.VALUE + 4) : 0);
+    const valueLo = state.get32(at.VALUE), valueHi = state.get32(at.VALUE + 4);
+    if ((lo & (bytes - 1)) === 0) {
+      const value = valueLo & (bytes < 4 ? (1 << 8 * bytes) - 1 : -1);
+      return !this.#bus.write(hi, lo, bytes as AccessSize, value, bytes === 8 ? valueHi : 0);
+    }
+    for (let i = 0; i < bytes; i++) {
+      const byte = ((i < 4 ? valueLo : valueHi) >>> (8 * (i & 3))) & 0xff;
+      if (this.#bus.write(hi, lo + i, 1, byte, 0)) return false;
+    }
+    return true;
   }
 
   #accessFault(cause: number): number {

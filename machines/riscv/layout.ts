@@ -53,10 +53,12 @@ export const PMP_ENTRY_BYTES = 24;
 export const PMP_LIMIT = 16;
 export const PMP_READ = 1, PMP_WRITE = 2, PMP_EXECUTE = 4, PMP_LOCKED = 8;
 
-/** Ranges of physical addresses that are guest memory: i64 first, i64 last (inclusive), i32 offset, i32 read-only. */
+/** Ranges of physical addresses that are guest memory: i64 first, i64 last (inclusive), i32 offset, i32 `STORES_*`. */
 export const RANGES = 0x600;
 export const RANGE_BYTES = 24;
 export const RANGE_LIMIT = 32;
+/** What becomes of stores: done, lost (ROM), or handled by a device (ROM device). */
+export const STORES_WRITE = 0, STORES_LOST = 1, STORES_DISPATCHED = 2;
 
 /**
  * CSRs that are whole 64-bit fields. `mstatus` is without FS and SD, and `mip` without the timer interrupt that

@@ -38,7 +38,7 @@ import {
 } from "./page_walk.ts";
 
 /** Answers of `locate` that are not an address in guest memory. */
-const TRAPPED = -1n, ELSEWHERE = -2n;
+const TRAPPED = -1n, ELSEWHERE = -2n, LOST = -3n;
 /** Answers of the fetch functions that are not a decoded page. */
 export const FETCH_TRAPPED = 0, FETCH_SINGLE = -1;
 /** An atomic's address if an exception was taken. No aligned access lies there. */
@@ -178,7 +178,10 @@ export function defineMmu(module: ModuleBuilder, imports: HartImports): Mmu {
         set(context, i32.load(base, at.DATA_CONTEXT)),
         ...found.code,
         when(i32.eqz(found.range), [giveBack(i64.const(ELSEWHERE))]),
-        when(i32.and(isWrite, i32.load(found.range, 20)), [giveBack(i64.const(ELSEWHERE))]),
+        when(i32.and(isWrite, i32.load(found.range, 20)), [
+          when(i32.eq(i32.load(found.range, 20), i32.const(at.STORES_LOST)), [giveBack(i64.const(LOST))]),
+          giveBack(i64.const(ELSEWHERE)),
+        ]),
         set(address, offsetInMemory(found.range, found.physical)),
         when(isWrite, [
           set(code, decodedPage(base, address)),
@@ -319,6 +322,7 @@ function defineStore(module: ModuleBuilder, imports: HartImports, locate: Callee
       set(found, call(locate, base, va, bytes, i32.const(WRITE))),
       when(i64.eq(found, i64.const(TRAPPED)), [giveBack(i32.const(at.RELOAD))]),
       when(i64.eq(found, i64.const(ELSEWHERE)), [giveBack(call(imports.store, base, bytes))]),
+      when(i64.eq(found, i64.const(LOST)), [giveBack(i32.const(at.CONTINUE))]),
       set(at32, i32.wrap_i64(found)),
       block(written, [
         when(size(1), [store.i64_8(at32, value), branch(written)]),
@@ -354,7 +358,7 @@ function defineAtomic(module: ModuleBuilder, imports: HartImports, locate: Calle
         ]),
         set(found, call(locate, base, va, bytes, access)),
         when(i64.ge_s(found, i64.const(0)), [giveBack(i32.wrap_i64(found))]),
-        when(i64.eq(found, i64.const(ELSEWHERE)), [raiseFault(imports, base, access, i32.const(ACCESS_FAULT))]),
+        when(i64.ne(found, i64.const(TRAPPED)), [raiseFault(imports, base, access, i32.const(ACCESS_FAULT))]),
         giveBack(i32.const(NO_ADDRESS)),
       ];
     },

@@ -14,7 +14,7 @@ import { currentEpoch, type Reader } from "../../systems/epoch.ts";
 import { announce, quiesce, registerReader, unregisterReader } from "../../systems/scope.ts";
 import { observeStores, registerListener, unregisterListener } from "../../systems/topology.ts";
 import type { Bus, BusEvents, MemoryRange } from "./bus.ts";
-import { PAGE_BYTES } from "./layout.ts";
+import { PAGE_BYTES, STORES_DISPATCHED, STORES_LOST, STORES_WRITE } from "./layout.ts";
 
 export interface SpaceBusOptions {
   readonly world: World;
@@ -130,7 +130,7 @@ export class SpaceBus implements Bus {
       first,
       last: first + BigInt(size) - 1n,
       offset: start,
-      readonly: readonly || romd,
+      stores: romd ? STORES_DISPATCHED : readonly ? STORES_LOST : STORES_WRITE,
       blockOffset: block.offset,
     };
   }

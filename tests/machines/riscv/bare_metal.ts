@@ -4,6 +4,7 @@ import { type Assembler, assembler } from "../../../machines/riscv/assemble.ts";
 import type { Bus, BusEvents, MemoryRange } from "../../../machines/riscv/bus.ts";
 import { executionBytes } from "../../../machines/riscv/execution.ts";
 import { Hart } from "../../../machines/riscv/hart.ts";
+import { STORES_WRITE } from "../../../machines/riscv/layout.ts";
 
 export const RAM = 0x8000_0000n;
 export const RAM_BYTES = 0x40_0000;
@@ -34,7 +35,7 @@ export class Bench {
     const bytes = ramBytes + 0x10_0000;
     this.memory = createGuestMemory(bytes + executionBytes(harts, bytes + 0x400_0000));
     this.offset = allocateRange(this.memory, ramBytes, 4096);
-    this.ranges = [{ first: RAM, last: RAM + BigInt(ramBytes) - 1n, offset: this.offset, readonly: false }];
+    this.ranges = [{ first: RAM, last: RAM + BigInt(ramBytes) - 1n, offset: this.offset, stores: STORES_WRITE }];
     for (let id = 0; id < harts; id++) {
       const connect = (events: BusEvents) => this.#connect(events);
       this.harts.push(new Hart({ memory: this.memory, connect, id, time: () => this.now() }));
