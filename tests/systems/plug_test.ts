@@ -6,10 +6,12 @@ import { bottomHalfQueue } from "../../ecs/bottom_half.ts";
 import { armTimer, atUnrealize, defineDevice, schedule, setLine } from "../../machines/devices/define.ts";
 import { runBottomHalves } from "../../systems/bottom_half.ts";
 import { createBus, createDevice, devicesOn } from "../../systems/create_device.ts";
+import { write } from "../../systems/dma.ts";
 import { onFinalize } from "../../systems/finalize.ts";
 import { connect, driveInput } from "../../systems/interrupts.ts";
 import {
   deviceRegion,
+  instance,
   isRealized,
   mapRegion,
   plug,
@@ -261,6 +263,30 @@ Deno.test(
     rig.plug(type, 0x1000);
     rig.runUntil(100);
     assertEquals([fired, baseline(rig)], [1, before]);
+  }),
+);
+
+Deno.test(
+  "DMA of a guarded bottom half does not reach its own device's registers; an unguarded one's does (S47)",
+  withRig((rig) => {
+    const results: number[] = [];
+    const poke = (d: Instance<object, object>) =>
+      void results.push(write(d.world, d.addressSpace, 0x1000, Uint8Array.of(1, 2, 3, 4)));
+    const type = defineDevice<{ value: number }>({
+      type: "self",
+      description: "writes its own registers",
+      state: () => ({ value: 0 }),
+      bottomHalves: { guarded: { guarded: true, run: poke }, open: { guarded: false, run: poke } },
+      regions: { registers: { size: 4, registers: [{ name: "value", offset: 0, bytes: 4, field: "value" }] } },
+    });
+    const device = rig.plug(type, 0x1000);
+    const d = instance(rig.world, device, type);
+    schedule(d, "guarded");
+    runBottomHalves(rig.world);
+    assertEquals([results.map((bits) => bits !== 0), d.state.value], [[true], 0]);
+    schedule(d, "open");
+    runBottomHalves(rig.world);
+    assertEquals([results[1], d.state.value], [0, 0x04030201]);
   }),
 );
 
