@@ -65,7 +65,7 @@ interface State extends VirtioState {
 
 const properties = {
   drive: link<BlockBackend>("storage of the disk"),
-  serial: text("serial number that GET_ID returns", { default: "", maximum: ID_BYTES }),
+  serial: text("serial number, of which guests see 20 bytes", { default: "" }),
 };
 type D = Instance<State, PropertiesOf<typeof properties>>;
 

@@ -216,14 +216,15 @@ function sendControl(d: Serial, port: number, event: number, value: number, name
   contain(d, () => {
     const request = takeRequest(d, CONTROL_IN);
     if (request === undefined) return trace(d, "guest-error", `no buffer for control message ${event} of port ${port}`);
-    const message = new Uint8Array(CONTROL_BYTES + (name === "" ? 0 : name.length * 3 + 1));
+    // A name ends with a zero; other messages end with the value.
+    const text = new TextEncoder().encode(name === "" ? "" : `${name}\0`);
+    const message = new Uint8Array(CONTROL_BYTES + text.length);
     const view = new DataView(message.buffer);
     view.setUint32(0, port, true);
     view.setUint16(4, event, true);
     view.setUint16(6, value, true);
-    const text = new TextEncoder().encodeInto(name, message.subarray(CONTROL_BYTES)).written;
-    const length = CONTROL_BYTES + (name === "" ? 0 : text + 1);
-    finishRequest(d, CONTROL_IN, request, writeToChain(guestRam(d), request, 0, message.subarray(0, length)));
+    message.set(text, CONTROL_BYTES);
+    finishRequest(d, CONTROL_IN, request, writeToChain(guestRam(d), request, 0, message));
   });
 }
 

@@ -68,7 +68,7 @@ export type VirtioInstance = Instance<VirtioState, object>;
 export interface VirtioFunction<D> {
   /** Device ID (virtio 1.2, chapter 5). */
   readonly id: number;
-  /** Own features among bits 0 to 31, without those of rings. */
+  /** Features among bits 0 to 31 besides those that every function has. */
   features(d: D): number;
   /** The configuration space now. Free of side effects. */
   configuration?(d: D): Uint8Array;
@@ -76,8 +76,6 @@ export interface VirtioFunction<D> {
   configure?(d: D, offset: number, value: number, size: number): void;
   /** Works on a queue: a bounded amount. `true`: there may be more, call again from a bottom half. */
   serve(d: D, queue: number): boolean;
-  /** The driver has set DRIVER_OK. */
-  driverReady?(d: D): void;
 }
 
 interface VirtioType extends DeviceType {
@@ -242,9 +240,7 @@ export function acceptFeatures(d: VirtioInstance, low: number, high: number): bo
 /** A write of the device status, which 0 resets (virtio 1.2, 2.1). */
 export function writeStatus(d: VirtioInstance, status: number): void {
   if (status === 0) return resetDevice(d.world, d.device);
-  const before = d.state.status;
-  d.state.status = status | before & STATUS.NEEDS_RESET;
-  if (status & ~before & STATUS.DRIVER_OK) contain(d, () => functionOf(d).driverReady?.(d));
+  d.state.status = status | d.state.status & STATUS.NEEDS_RESET;
 }
 
 /** Withdraws causes of interrupts. */

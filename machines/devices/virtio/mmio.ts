@@ -80,7 +80,7 @@ function onQueue(d: D, action: (f: VirtioInstance, queue: number) => void): void
   const f = functionIn(d);
   const queue = d.state.queueSelect;
   if (f === undefined) return;
-  if (queue < f.state.queueMaximum.length) action(f, queue);
+  if (queue < f.state.queueSize.length) action(f, queue);
   else trace(d, "guest-error", `there is no queue ${queue}`);
 }
 
@@ -106,7 +106,7 @@ const REGISTERS: readonly Register<D>[] = [
     bytes: 4,
     access: "ro",
     when: plugged,
-    read: (d) => queueValue(d, (f, queue) => f.state.queueMaximum[queue]),
+    read: (d) => queueValue(d, ({ state }, queue) => queue < state.queueSize.length ? QUEUE_LIMIT : 0),
   },
   { name: "QueueNum", offset: 0x038, bytes: 4, access: "wo", when: plugged, write: queueNum },
   { name: "QueueAlign", offset: 0x03c, bytes: 4, access: "wo", when: legacy, write: queueAlign },
@@ -210,7 +210,7 @@ function queueSelect(d: D, value: number): void {
 function queueNum(d: D, value: number): void {
   onQueue(d, (f, queue) => {
     const { state } = f;
-    if (value === 0 || value > (state.queueMaximum[queue] ?? 0)) {
+    if (value === 0 || value > QUEUE_LIMIT) {
       return trace(d, "guest-error", `queue ${queue} can't have ${value} entries`);
     }
     if (!legacy(d) && state.queueReady[queue]) {
@@ -261,7 +261,7 @@ function placeRings(d: D, f: VirtioInstance, queue: number): void {
 
 function queueNotify(d: D, queue: number): void {
   const f = functionIn(d);
-  if (f !== undefined && queue < f.state.queueMaximum.length) serveQueue(f, queue);
+  if (f !== undefined && queue < f.state.queueSize.length) serveQueue(f, queue);
 }
 
 /** The driver's FEATURES_OK stays unset if it accepted what was not on offer (virtio 1.2, 2.2.2). */

@@ -38,8 +38,6 @@ export interface GuestRam {
 
 /** Columns of a device's queues. Addresses are guest-physical, two elements each: low half, high half. */
 export interface Queues {
-  /** QueueNumMax; 0: no such queue. */
-  queueMaximum: Uint16Array;
   queueSize: Uint16Array;
   /** 1 once the driver has said where the rings are. */
   queueReady: Uint8Array;
@@ -60,7 +58,6 @@ export interface Queues {
 export function newQueues(sizes: readonly number[]): Queues {
   const count = sizes.length;
   return {
-    queueMaximum: Uint16Array.from(sizes, () => QUEUE_LIMIT),
     queueSize: Uint16Array.from(sizes),
     queueReady: new Uint8Array(count),
     queueDescriptors: new Uint32Array(2 * count),
