@@ -102,17 +102,7 @@ for (const legacy of versions) {
     bench.plug(virtioRng, { rng: hostEntropy });
     survey(bus, driver);
     prod(bus, driver, legacy);
-    driver.start(0, 4, 1, RINGS);
-    const queue = driver.queue(0);
-    for (const length of [1, 64, 300]) {
-      queue.offer([{ address: DATA, length, writable: true }]);
-      driver.set("queueNotify", 0);
-      bus.awaitLoad(queue.used + 2, 2);
-      queue.collect();
-      driver.get("interruptStatus");
-      driver.set("interruptAck", 1);
-      driver.get("interruptStatus");
-    }
+    scriptInterrupts(bus, driver);
     await bus.play([...options, "-device", "virtio-rng-device"]);
   });
 
@@ -171,6 +161,29 @@ for (const legacy of versions) {
       Deno.removeSync(path);
     }
   });
+}
+
+/** Entropy in all the ways in which a driver can ask to be told, or not. */
+function scriptInterrupts(bus: Recorder, driver: Driver): void {
+  const [NOTIFY_ON_EMPTY, INDIRECT_DESC, EVENT_IDX] = [1 << 24, 1 << 28, 1 << 29];
+  for (const features of [0, NOTIFY_ON_EMPTY, EVENT_IDX, NOTIFY_ON_EMPTY | INDIRECT_DESC | EVENT_IDX]) {
+    driver.start(features, 4, 1, RINGS);
+    const queue = driver.queue(0);
+    queue.usedEvent = 3;
+    for (const length of [1, 64, 300, 2, 3, 4]) {
+      queue.noInterrupt = length === 64;
+      const buffer = { address: DATA, length, writable: true };
+      if (features & INDIRECT_DESC) queue.offerIndirect(PAYLOAD, [buffer, { ...buffer, address: DATA + length }]);
+      else queue.offer([buffer]);
+      driver.set("queueNotify", 0);
+      bus.awaitLoad(queue.used + 2, 2);
+      queue.collect();
+      bus.load(queue.used + 4 + 8 * 4, 2); // available event
+      driver.get("interruptStatus");
+      driver.set("interruptAck", 1);
+      driver.get("interruptStatus");
+    }
+  }
 }
 
 function scriptDisk(bus: Recorder, driver: Driver): void {
