@@ -66,6 +66,7 @@ export function configureVirt(
   const requests = [...line.devices, ...automatic];
 
   return {
+    ...(line.name !== undefined && { name: line.name }),
     harts: line.harts,
     ramBytes: line.ramBytes,
     ...(firmware && { firmware }),

@@ -7,7 +7,7 @@ import type { Clock } from "../../ecs/clock.ts";
 import type { Device, DeviceType } from "../../ecs/device.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import type { PropertyDeclarations, PropertyValues } from "../../ecs/property.ts";
-import { createGuestMemory, type GuestMemory } from "../../ecs/ram_block.ts";
+import type { GuestMemory } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
 import type { World } from "../../ecs/world.ts";
 import { connect } from "../../systems/interrupts.ts";
@@ -33,6 +33,8 @@ export interface BoardParts {
   readonly system: Region;
   readonly space: AddressSpace;
   readonly clock: Clock;
+  /** At least {@linkcode boardMemoryBytes}. */
+  readonly memory: GuestMemory;
   /** Filled with the board's harts. */
   readonly harts: Hart[];
   readonly hartCount: number;
@@ -45,7 +47,6 @@ export interface BoardParts {
 }
 
 export interface Board {
-  readonly memory: GuestMemory;
   readonly ram: Region;
   readonly resetVector: Region;
   readonly harts: readonly Hart[];
@@ -66,11 +67,10 @@ const MEMORY_UNIT = 0x10000;
 const PIN = { machineSoftware: 3, machineTimer: 7, supervisorExternal: 9, machineExternal: 11 } as const;
 
 export function wireBoard(parts: BoardParts): Board {
-  const { world, owner, system, space, clock, harts, hartCount, ramBytes } = parts;
+  const { world, owner, system, space, clock, memory, harts, hartCount, ramBytes } = parts;
   const { resetVector, testFinisher: finisherAt, realTimeClock, clint: clintAt, plic: plicAt, serial: serialAt } =
     MEMORY_MAP;
   const { virtio: virtioAt, firmwareConfig: fwCfgAt, dram } = MEMORY_MAP;
-  const memory = createGuestMemory(memoryBytes(hartCount, ramBytes));
 
   const place = <S extends object, P extends PropertyDeclarations>(
     type: DeviceType<S, P>,
@@ -116,7 +116,6 @@ export function wireBoard(parts: BoardParts): Board {
   addItem(world, firmwareConfig, FW_CFG_NB_CPUS, Uint8Array.of(hartCount, 0));
 
   return {
-    memory,
     ram,
     resetVector: vectorRom,
     harts,
@@ -131,7 +130,7 @@ export function wireBoard(parts: BoardParts): Board {
 }
 
 /** RAM, the reset vector's ROM, and what harts keep beside them; the last grows a little with the whole. */
-function memoryBytes(hartCount: number, ramBytes: number): number {
+export function boardMemoryBytes(hartCount: number, ramBytes: number): number {
   const guest = ramBytes + MEMORY_MAP.resetVector.size + MEMORY_UNIT;
   const total = guest + executionBytes(hartCount, guest);
   return guest + executionBytes(hartCount, total) + MEMORY_UNIT;

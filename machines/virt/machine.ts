@@ -4,6 +4,7 @@ import type { Clock } from "../../ecs/clock.ts";
 import { type Device, deviceRows } from "../../ecs/device.ts";
 import { resolveAny } from "../../ecs/handle.ts";
 import { isOwnerOrAbove, type Owner } from "../../ecs/owner.ts";
+import { closeGuestMemory, createGuestMemory, type GuestMemory } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
 import { createWorld, type World } from "../../ecs/world.ts";
 import { writeRom } from "../../systems/dma.ts";
@@ -19,7 +20,7 @@ import { planBoot } from "../loader/firmware.ts";
 import { type DeviceTree, readDeviceTree } from "../loader/flattened_device_tree.ts";
 import type { Hart } from "../riscv/hart.ts";
 import { addDevice } from "./add_device.ts";
-import { type Board, wireBoard } from "./board.ts";
+import { type Board, boardMemoryBytes, wireBoard } from "./board.ts";
 import { describeVirt } from "./device_tree.ts";
 import { MAX_HARTS, MAX_RAM_BYTES, MEMORY_MAP, TIMEBASE_HZ } from "./memory_map.ts";
 import type { ExitStatus, VirtOptions } from "./options.ts";
@@ -59,6 +60,8 @@ export class VirtMachine {
   /** Root of the guest-physical address space: where a program adds its own regions. */
   readonly system: Region;
   readonly space: AddressSpace;
+  /** RAM and the harts' own state. */
+  readonly memory: GuestMemory;
   readonly clock: Clock;
   /** The board's harts and devices by role. */
   readonly board: Board;
@@ -79,6 +82,7 @@ export class VirtMachine {
   /** Use {@linkcode createVirt}, which checks. */
   constructor(options: VirtOptions, hartCount: number, ramBytes: number) {
     const world = this.world = options.world ?? createWorld();
+    this.memory = createGuestMemory(boardMemoryBytes(hartCount, ramBytes));
     const { instructionClock, devices = [], characters = [] } = options;
     this.#options = options;
     this.#serial = options.serial ?? new CallbackBackend(options.onOutput);
@@ -91,7 +95,7 @@ export class VirtMachine {
       () => harts.reduce((sum, hart) => sum + hart.instret, 0),
     );
 
-    this.owner = createOwner(world, { name: "machine" });
+    this.owner = createOwner(world, { name: options.name ?? "machine" });
     try {
       this.system = createContainer(world, { name: "system", size: 2 ** 64, owner: this.owner });
       this.space = createAddressSpace(world, { name: "memory", root: this.system, owner: this.owner });
@@ -106,6 +110,7 @@ export class VirtMachine {
         system: this.system,
         space: this.space,
         clock: this.clock,
+        memory: this.memory,
         harts,
         hartCount,
         ramBytes,
@@ -229,6 +234,7 @@ export class VirtMachine {
 
   #tearDown(): void {
     this.#disposed = true;
+    closeGuestMemory(this.memory);
     for (const device of this.#devices().reverse()) unplug(this.world, device);
     for (const hart of this.#harts) hart.dispose();
     drop(this.world, this.owner);

@@ -7,6 +7,8 @@ import type { EntropySource } from "../backends/entropy.ts";
 import type { BootFiles } from "../loader/firmware.ts";
 
 export interface VirtOptions extends BootFiles {
+  /** Names the machine in `mtree` and messages. Default "machine". */
+  readonly name?: string;
   /** 1 to 8; default 1. */
   readonly harts?: number;
   /** Whole 64 KiB, at most 3 GiB; default 128 MiB. */

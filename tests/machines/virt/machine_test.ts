@@ -204,7 +204,7 @@ Deno.test("a machine that is disposed of leaves no entity and no byte in use", (
   const world = createWorld();
   const machine = createVirt({ world, kernel: hello, harts: 2 });
   audit(world);
-  const { memory } = machine.board;
+  const { memory } = machine;
   machine.dispose();
   machine.dispose();
   audit(world);
