@@ -12,7 +12,7 @@ function timers(clock: Clock, count: number): Timer[] {
 
 Deno.test("the earliest deadline is on top, whatever enters and leaves", () => {
   const action = fc.record({ timer: fc.nat(15), deadline: fc.nat(20), leaves: fc.boolean() });
-  fc.assert(fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+  fc.assert(fc.property(fc.array(action, { minLength: 50, maxLength: 200 }), (actions) => {
     const clock = newClock("virtual", () => 0);
     const all = timers(clock, 16);
     const armed = new Set<Timer>();
@@ -27,6 +27,10 @@ Deno.test("the earliest deadline is on top, whatever enters and leaves", () => {
       const expected = [...armed].sort((a, b) => a.deadline - b.deadline || a.order - b.order);
       assertEquals(clock.armed[0], expected[0]);
       assertEquals(dueTimers(clock, 20), expected);
+      const misplaced = clock.armed.filter((child, at) =>
+        at > 0 && clock.armed[(at - 1) >> 1]!.deadline > child.deadline
+      );
+      assertEquals(misplaced, [], "a parent is due after its child");
     }
   }));
 });

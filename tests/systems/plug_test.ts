@@ -239,6 +239,21 @@ Deno.test(
 );
 
 Deno.test(
+  "a device that unrealizes itself in its own handler can't raise its lines or arm its timers any more",
+  withRig((rig) => {
+    const type = widgetType([], undefined, (d) => {
+      unrealize(d.world, d.device);
+      setLine(d, "irq", 1);
+      armTimer(d, "alarm", 1);
+      schedule(d, "work");
+    });
+    const levels = rig.watch(rig.plug(type, 0x1000), "irq");
+    rig.write(0x1000, 7);
+    assertEquals([levels, rig.clock.armed.length, bottomHalfQueue(rig.world).length], [[1, 0], 0, 0]);
+  }),
+);
+
+Deno.test(
   "a timer callback unplugs its device and arms its timer again: it does not fire again (S11)",
   withRig((rig) => {
     let fired = 0;

@@ -63,6 +63,16 @@ Deno.test("a callback can unset another timer that is due at the same time", () 
   assertEquals(rig.fired, ["first"]);
 });
 
+Deno.test("a callback can put off another timer that is due at the same time", () => {
+  const { rig, world, clock, timer } = setUp();
+  const second = timer("second");
+  setTimer(world, timer("first", () => setTimer(world, second, 50)), 1);
+  setTimer(world, second, 1);
+  rig.time = 1;
+  runDueTimers(world, clock);
+  assertEquals([rig.fired, nextDeadline(world, clock)], [["first"], 50]);
+});
+
 Deno.test("an armed timer pins its owner until its callback has returned (LC24)", () => {
   const { rig, world, owner, clock, timer } = setUp();
   const alive: boolean[] = [];

@@ -105,6 +105,22 @@ Deno.test(
 );
 
 Deno.test(
+  "each byte that is read starts the wait for silence anew, and the last one ends it",
+  withRig((rig) => {
+    const { get, put, type } = serial(rig);
+    put(LCR, 3);
+    put(FCR, 0x81);
+    put(IER, 1);
+    type(1, 2);
+    rig.runUntil(rig.time + 1_500_000);
+    assertEquals(get(RBR), 1);
+    rig.runUntil(rig.time + 1_500_000);
+    assertEquals(get(IIR), 0xc1);
+    assertEquals([get(RBR), rig.clock.armed.length], [2, 0]);
+  }),
+);
+
+Deno.test(
   "transmitter empty interrupts once: when enabled, and after each byte; IIR takes it back",
   withRig((rig) => {
     const { get, put, irq } = serial(rig);
