@@ -15,6 +15,8 @@ export interface Piece {
   base: number;
   /** READONLY, NONVOLATILE, UNMERGEABLE of the whole path, and ROMD of the region. */
   flags: number;
+  /** Hash of the aliases that it is seen through. Unmergeable neighbours are one piece only if they have one path. */
+  path: number;
 }
 
 /** A piece with what an access needs, resolved once. */
@@ -24,6 +26,8 @@ export class Range implements Piece {
   readonly region: number;
   readonly base: number;
   readonly flags: number;
+  /** Not visible to anyone: it is brought up to date where the same range comes to be seen on another path. */
+  path: number;
   /** Halves of `base`, two's complement: offsets are computed from halves, and so are exact. */
   readonly baseLow: number;
   readonly baseHigh: number;
@@ -46,6 +50,7 @@ export class Range implements Piece {
     this.region = piece.region;
     this.base = piece.base;
     this.flags = piece.flags;
+    this.path = piece.path;
     this.baseLow = lowHalf(piece.base);
     this.baseHigh = highHalf(piece.base);
     this.limit = piece.end - piece.base;
@@ -78,7 +83,7 @@ export function samePiece(a: Piece, b: Piece): boolean {
 /** Whether `right` continues `left`, so that both are one range (1.5, simplify). */
 export function mergeable(left: Piece, right: Piece): boolean {
   return left.end === right.start && left.region === right.region && left.base === right.base &&
-    left.flags === right.flags && (left.flags & Flag.UNMERGEABLE) === 0;
+    left.flags === right.flags && ((left.flags & Flag.UNMERGEABLE) === 0 || left.path === right.path);
 }
 
 /** Index of the last chunk that starts at or below `address`; -1 if there is none. */

@@ -15,6 +15,16 @@ type Below = (start: number, end: number) => void;
 
 const NOTHING: Below = () => {};
 
+/** How a region is reached from the root. */
+interface Path {
+  /** Attributes of the containers and aliases on it. */
+  readonly inherited: number;
+  /** Hash of the aliases on it. */
+  readonly aliases: number;
+}
+
+const START: Path = { inherited: 0, aliases: 0 };
+
 interface Rendering {
   readonly world: World;
   readonly regions: ReturnType<typeof regions>;
@@ -25,7 +35,7 @@ interface Rendering {
 /** Pieces of `[start, end)` of an address space whose root is `root`. */
 export function renderWindow(world: World, root: number, start: number, end: number): Piece[] {
   const rendering = { world, regions: regions(world), containers: containers(world), pieces: [] };
-  renderRegion(rendering, root, 0, start, end, 0, NOTHING);
+  renderRegion(rendering, root, 0, start, end, START, NOTHING);
   return rendering.pieces;
 }
 
@@ -39,7 +49,7 @@ function renderRegion(
   base: number,
   start: number,
   end: number,
-  inherited: number,
+  path: Path,
   below: Below,
 ): void {
   const flags = r.regions.flags[region]!;
@@ -48,16 +58,17 @@ function renderRegion(
   const to = limit < end ? limit : end;
   if ((flags & Flag.ENABLED) === 0 || !(from < to) || Number.isNaN(limit)) return below(start, end);
   if (start < from) below(start, from);
-  const passedOn = inherited | (flags & INHERITED);
+  const inherited = path.inherited | (flags & INHERITED);
+  const onward = inherited === path.inherited ? path : { inherited, aliases: path.aliases };
   if ((flags & Flag.ALIAS) !== 0) {
-    renderTarget(r, region, base, from, to, passedOn, below);
+    renderTarget(r, region, base, from, to, onward, below);
   } else if ((flags & Flag.TERMINATES) === 0) {
-    renderChildren(r, region, 0, base, from, to, passedOn, below);
+    renderChildren(r, region, 0, base, from, to, onward, below);
   } else if (r.containers.firstChild[region] === 0) {
-    emit(r, region, base, from, to, passedOn | (flags & RANGE_FLAGS));
+    emit(r, region, base, from, to, onward, flags);
   } else {
-    const backing: Below = (s, e) => emit(r, region, base, s, e, passedOn | (flags & RANGE_FLAGS));
-    renderChildren(r, region, 0, base, from, to, passedOn, backing);
+    const backing: Below = (s, e) => emit(r, region, base, s, e, onward, flags);
+    renderChildren(r, region, 0, base, from, to, onward, backing);
   }
   if (to < end) below(to, end);
 }
@@ -68,13 +79,14 @@ function renderTarget(
   base: number,
   from: number,
   to: number,
-  inherited: number,
+  path: Path,
   below: Below,
 ): void {
   const target = r.regions.aliasTarget[alias]!;
   const offset = r.regions.aliasOffset[alias]!;
   if (target === 0 || roundingError(base, -offset) !== 0) return below(from, to);
-  renderRegion(r, target, base - offset, from, to, inherited, below);
+  const aliases = (Math.imul(path.aliases, 0x01000193) ^ alias) >>> 0;
+  renderRegion(r, target, base - offset, from, to, { inherited: path.inherited, aliases }, below);
 }
 
 /** Sweeps `[from, to)` over the children of `container` that are below `above` (0: over all children). */
@@ -85,7 +97,7 @@ function renderChildren(
   base: number,
   from: number,
   to: number,
-  inherited: number,
+  path: Path,
   bottom: Below,
 ): void {
   const children = candidates(r, container, above, base, from, to);
@@ -109,8 +121,8 @@ function renderChildren(
         if (start >= stop) break;
         if (isOnTop(r.world, children[i]!, top)) stop = start;
       }
-      const hole: Below = (s, e) => renderChildren(r, container, top, base, s, e, inherited, bottom);
-      renderRegion(r, top, base + address[top]!, at, stop, inherited, hole);
+      const hole: Below = (s, e) => renderChildren(r, container, top, base, s, e, path, bottom);
+      renderRegion(r, top, base + address[top]!, at, stop, path, hole);
     }
     at = stop;
   }
@@ -148,9 +160,18 @@ function endOf(base: number, size: number): number {
   return error === 0 || end > TOP || (end === TOP && error > 0) ? end : NaN;
 }
 
-function emit(r: Rendering, region: number, base: number, start: number, end: number, flags: number): void {
+function emit(
+  r: Rendering,
+  region: number,
+  base: number,
+  start: number,
+  end: number,
+  path: Path,
+  own: number,
+): void {
   const last = r.pieces[r.pieces.length - 1];
-  const piece = { start, end, region, base, flags };
+  const flags = path.inherited | (own & RANGE_FLAGS);
+  const piece = { start, end, region, base, flags, path: path.aliases };
   if (last !== undefined && mergeable(last, piece)) last.end = end;
   else r.pieces.push(piece);
 }

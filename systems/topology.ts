@@ -348,11 +348,16 @@ function resolveOwner(world: World, owner: Owner | undefined): number {
   return owner === undefined ? 0 : resolveLiving(world, owner, OwnerKind);
 }
 
-/** @throws {LifetimeError} if the entity is being finalized, or a destructor of any other is running. */
+/**
+ * A dropped owner may still be used by what runs in its handlers; a dropped region or space has no new use.
+ *
+ * @throws {LifetimeError} if the entity was dropped or is being finalized, or a destructor of any other is running.
+ */
 function resolveLiving(world: World, handle: number, kind: Kind): number {
   const id = resolve(world, handle, kind);
-  if (owners(world).life[id] === Life.DYING) {
-    throw new LifetimeError(`${kind.name} "${nameOf(world, id)}" is being finalized`);
+  const life = owners(world).life[id]!;
+  if (life === Life.DYING || (life === Life.DROPPED && kind !== OwnerKind)) {
+    throw new LifetimeError(`${kind.name} "${nameOf(world, id)}" was dropped`);
   }
   if (isFinalizing(world)) {
     throw new LifetimeError(`a destructor must not change the topology ("${nameOf(world, id)}"): it may only enqueue`);

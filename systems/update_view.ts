@@ -74,7 +74,7 @@ function stitch(old: readonly Range[], rendered: readonly Piece[], start: number
 }
 
 function part(of: Piece, start: number, end: number): Piece {
-  return { start, end, region: of.region, base: of.base, flags: of.flags };
+  return { start, end, region: of.region, base: of.base, flags: of.flags, path: of.path };
 }
 
 function append(pieces: Piece[], piece: Piece): void {
@@ -99,6 +99,7 @@ function realize(
     while (at < old.length && old[at]!.start < piece.start) touched = remove(old[at++]!, removed, added);
     const same = old[at];
     if (same !== undefined && samePiece(same, piece)) {
+      same.path = piece.path;
       ranges.push(same);
       at++;
     } else {
