@@ -5,6 +5,7 @@ import { audit } from "../../../systems/inspect.ts";
 import { ImageError } from "../../../machines/loader/part.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { createVirt, MachineError } from "../../../machines/virt/machine.ts";
+import { soak } from "./soak.ts";
 import { FAIL, finish, POWER_OFF, program, RAM, RESET, runToEnd, send, sendHex, sendText, UART } from "./program.ts";
 
 const hello = program((asm) => {
@@ -225,9 +226,13 @@ Deno.test("a machine that can't be built leaves nothing in its world", () => {
 Deno.test("machines come and go in one world, twenty times, without a trace", async () => {
   const world = createWorld();
   for (let i = 0; i < 20; i++) {
-    const { output } = await runToEnd({ world, kernel: hello, ramBytes: 1 << 22 });
+    const { output } = await runToEnd({ world, kernel: hello });
     assertEquals(output, "hello\n");
   }
   audit(world);
   assertEquals(countEntities(world), 0);
+});
+
+Deno.test("machines in worlds of their own boot twice and end, of any number of harts", async () => {
+  assertEquals((await soak(16)).failed, 0);
 });
