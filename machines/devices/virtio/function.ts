@@ -51,6 +51,8 @@ export interface VirtioState extends Queues {
   interruptStatus: number;
   /** Changes whenever the configuration does (virtio 1.2, 2.5.1). */
   generation: number;
+  /** The queue that the transport's queue registers show. */
+  queueSelect: number;
   /** Features that the driver has accepted, bits 0 to 31 and 32 to 63. */
   acceptedLow: number;
   acceptedHigh: number;
@@ -89,6 +91,7 @@ export function virtioState(queueSizes: readonly number[]): VirtioState {
     status: 0,
     interruptStatus: 0,
     generation: 0,
+    queueSelect: 0,
     acceptedLow: 0,
     acceptedHigh: 0,
     legacy: false,
@@ -174,12 +177,17 @@ export function contain<R>(d: VirtioInstance, work: () => R): R | undefined {
     if (!(error instanceof QueueFault)) throw error;
     trace(d, "guest-error", `${error.message}; the device needs a reset`);
     d.state.broken = true;
-    if (d.state.acceptedHigh & VERSION_1) {
+    if (needsReset(d)) {
       d.state.status |= STATUS.NEEDS_RESET;
       configurationChanged(d);
     }
     return undefined;
   }
+}
+
+/** Drivers of before 1.0 know of no NEEDS_RESET. */
+function needsReset({ state }: VirtioInstance): boolean {
+  return state.broken && (state.acceptedHigh & VERSION_1) !== 0;
 }
 
 /** Works on `queue` now, as if the driver had notified it. */
@@ -240,7 +248,7 @@ export function acceptFeatures(d: VirtioInstance, low: number, high: number): bo
 /** A write of the device status, which 0 resets (virtio 1.2, 2.1). */
 export function writeStatus(d: VirtioInstance, status: number): void {
   if (status === 0) return resetDevice(d.world, d.device);
-  d.state.status = status | d.state.status & STATUS.NEEDS_RESET;
+  d.state.status = needsReset(d) ? status | STATUS.NEEDS_RESET : status;
 }
 
 /** Withdraws causes of interrupts. */

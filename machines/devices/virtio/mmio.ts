@@ -51,7 +51,6 @@ interface State {
   /** What the driver has accepted so far, low and high half; counts when it sets FEATURES_OK. */
   acceptedLow: number;
   acceptedHigh: number;
-  queueSelect: number;
   /** Version 1: how many bits a page number is shifted, and the alignment of each queue's used ring. */
   pageShift: number;
   queueAlign: Uint32Array;
@@ -78,15 +77,15 @@ function functionIn(d: D): VirtioInstance | undefined {
 /** Runs `action` on the function and the selected queue, if the function has it. */
 function onQueue(d: D, action: (f: VirtioInstance, queue: number) => void): void {
   const f = functionIn(d);
-  const queue = d.state.queueSelect;
   if (f === undefined) return;
+  const queue = f.state.queueSelect;
   if (queue < f.state.queueSize.length) action(f, queue);
   else trace(d, "guest-error", `there is no queue ${queue}`);
 }
 
 function queueValue(d: D, value: (f: VirtioInstance, queue: number) => number | undefined): number {
   const f = functionIn(d);
-  return (f && value(f, d.state.queueSelect)) ?? 0;
+  return (f && value(f, f.state.queueSelect)) ?? 0;
 }
 
 const REGISTERS: readonly Register<D>[] = [
@@ -117,7 +116,7 @@ const REGISTERS: readonly Register<D>[] = [
     bytes: 4,
     when: modern,
     read: (d) => queueValue(d, (f, queue) => f.state.queueReady[queue]),
-    write: (d, value) => onQueue(d, (f, queue) => f.state.queueReady[queue] = value & 1),
+    write: (d, value) => onQueue(d, (f, queue) => f.state.queueReady[queue] = value === 0 ? 0 : 1),
   },
   { name: "QueueNotify", offset: 0x050, bytes: 4, access: "wo", when: plugged, write: queueNotify },
   {
@@ -204,7 +203,8 @@ function guestPageSize(d: D, value: number): void {
 }
 
 function queueSelect(d: D, value: number): void {
-  if (value < QUEUE_LIMIT) d.state.queueSelect = value;
+  const f = functionIn(d);
+  if (f !== undefined && value < QUEUE_LIMIT) f.state.queueSelect = value;
 }
 
 function queueNum(d: D, value: number): void {
@@ -237,10 +237,10 @@ function queuePage(d: D): number {
   });
 }
 
-/** Version 1: page 0 resets the device, as in QEMU. */
+/** Version 1: page 0 resets the device, as in QEMU, whichever queue is selected. */
 function placeQueue(d: D, page: number): void {
+  if (page === 0) return status(d, 0);
   onQueue(d, (f, queue) => {
-    if (page === 0) return writeStatus(f, 0);
     setAddress(f.state.queueDescriptors, queue, page * 2 ** d.state.pageShift);
     f.state.queueReady[queue] = 1;
     placeRings(d, f, queue);
@@ -312,7 +312,6 @@ export const virtioMmio = defineDevice<State, typeof properties>({
     acceptSelect: 0,
     acceptedLow: 0,
     acceptedHigh: 0,
-    queueSelect: 0,
     pageShift: 0,
     queueAlign: new Uint32Array(QUEUE_LIMIT),
   }),
