@@ -191,6 +191,24 @@ Deno.test("a port plugged in later is announced, and its unplug as well", () => 
   bench.audit();
 });
 
+Deno.test("the device leaves with its ports, in the middle of their output (LC20), and says nothing more to the guest", () => {
+  const bench = new SerialBench();
+  const line = new Line();
+  line.send = (byte) => {
+    line.taken += String.fromCharCode(byte);
+    if (line.taken === "by") unplug(bench.world, bench.serial);
+    return true;
+  };
+  bench.port(virtserialport, { chardev: line }, "port");
+  bench.start();
+  assertEquals(bench.print(TX1, "bye"), []);
+  assertEquals([bench.messages(), bench.level, bench.driver.get("deviceId"), line.frontend], [[], 0, 0, undefined]);
+  bench.settle();
+  bench.audit();
+  bench.plug(virtioSerial);
+  bench.audit();
+});
+
 Deno.test("the host's end of a port closes and opens again", () => {
   const bench = new SerialBench();
   const line = new Line();
