@@ -1,13 +1,15 @@
 /**
  * Device: an owner that models a piece of hardware. What a kind of device is, is data ({@linkcode DeviceType}); what one
- * device is at the moment is a row ({@linkcode DeviceRow}) in the world's device table.
+ * device is at the moment is a row ({@linkcode DeviceRow}) in the world's device table: devices are few, and what they hold
+ * are mostly references, so that columns would gain nothing.
  */
 import type { AddressSpace } from "./address_space.ts";
 import type { BottomHalf } from "./bottom_half.ts";
 import type { Bus } from "./bus.ts";
 import type { Clock } from "./clock.ts";
+import { nameOf, resolve } from "./handle.ts";
 import type { InputLine, Level, OutputLine } from "./irq.ts";
-import type { Owner } from "./owner.ts";
+import { type Owner, OwnerKind } from "./owner.ts";
 import type { PropertiesOf, PropertyDeclarations, PropertyValues } from "./property.ts";
 import type { MmioOps, Region } from "./region.ts";
 import type { Timer } from "./timer.ts";
@@ -157,11 +159,16 @@ interface DeviceTable {
 
 const tableOf = defineState<DeviceTable>(() => ({ rows: new Map(), ids: new Map(), claims: new Map() }));
 
-/** The row of a device. @throws {DeviceError} if the device is finalized. */
+/**
+ * The row of a device.
+ *
+ * @throws {StaleHandleError} if the device is finalized.
+ * @throws {DeviceError} if the handle is that of an owner which is no device.
+ */
 export function deviceRow(world: World, device: Device): DeviceRow {
   const row = tableOf(world).rows.get(device);
-  if (row === undefined) throw new DeviceError(`Handle ${device} is not, or no longer, a device`);
-  return row;
+  if (row !== undefined) return row;
+  throw new DeviceError(`"${nameOf(world, resolve(world, device, OwnerKind))}" is not a device`);
 }
 
 /** All devices that are not finalized, in order of creation. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { claimant, type Device, deviceById, DeviceError, deviceRow, type Instance } from "../../ecs/device.ts";
-import { countEntities, isAlive } from "../../ecs/handle.ts";
+import { countEntities, isAlive, StaleHandleError } from "../../ecs/handle.ts";
 import { link, type Property } from "../../ecs/property.ts";
 import { bottomHalfQueue } from "../../ecs/bottom_half.ts";
 import { armTimer, atUnrealize, defineDevice, schedule, setLine } from "../../machines/devices/define.ts";
@@ -21,7 +21,7 @@ import {
   unrealize,
 } from "../../systems/plug.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import { createReservation, registerListener, unregisterListener } from "../../systems/topology.ts";
+import { addSubregion, registerListener, unregisterListener } from "../../systems/topology.ts";
 import { type Rig, withRig } from "../machines/devices/rig.ts";
 
 const powerOn = () => ({ value: 0, kept: 0, inputs: [0, 0], alarms: 0, work: 0 });
@@ -427,7 +427,8 @@ Deno.test(
     const next = rig.plug(widgetType(), 0x1000);
     closeScope(rig.world, scope);
     assertEquals([isAlive(rig.world, device), isRealized(rig.world, next)], [false, true]);
-    assertThrows(() => deviceRow(rig.world, device), DeviceError);
+    assertThrows(() => deviceRow(rig.world, device), StaleHandleError, '"widget" is stale');
+    assertThrows(() => unplug(rig.world, rig.machine as Device), DeviceError, '"machine" is not a device');
   }),
 );
 
@@ -435,12 +436,10 @@ Deno.test(
   "a region that the board mapped by hand is unmapped by unrealize too",
   withRig((rig) => {
     const device = rig.plug(widgetType(), 0x1000);
-    createReservation(rig.world, { name: "unrelated", size: 16, owner: rig.machine });
-    mapRegion(rig.world, device, "window", rig.system, 0x2000);
+    addSubregion(rig.world, rig.system, 0x2000, deviceRegion(rig.world, device, "window"));
     assertEquals(rig.write(0x2000, 1), 0);
     unrealize(rig.world, device);
     assert(rig.write(0x2000, 1) !== 0);
-    assertEquals(typeof deviceRegion(rig.world, device, "window"), "number");
   }),
 );
 

@@ -1,10 +1,12 @@
 /**
  * The same accesses through the peer's devices and through ours. Known differences, where the specification wins: the
- * PLIC's source 0 has no enable bit, and source 96 has one.
+ * PLIC's source 0 has no enable bit, and source 96 has one; a claim does not look at the threshold; while a source is in
+ * service it is not pending; and after completion a level that stays asks again.
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { deviceRow } from "../../../ecs/device.ts";
+import type { Level } from "../../../ecs/irq.ts";
 import type { AccessSize } from "../../../ecs/region.ts";
 import { clint } from "../../../machines/devices/aclint.ts";
 import { lineLevel } from "../../../machines/devices/define.ts";
@@ -12,6 +14,7 @@ import { fwCfg } from "../../../machines/devices/fw_cfg.ts";
 import { goldfishRtc } from "../../../machines/devices/goldfish_rtc.ts";
 import { ns16550a } from "../../../machines/devices/ns16550a.ts";
 import { plic } from "../../../machines/devices/plic.ts";
+import { driveInput } from "../../../systems/interrupts.ts";
 import { load } from "../../../systems/dma.ts";
 import { addSubregion, createRam } from "../../../systems/topology.ts";
 import { askPeer, findPeerDevice, hasPeer } from "./qtest.ts";
@@ -134,6 +137,54 @@ Deno.test({
       at(PLIC + offset, 4, offset >> 12 === 1 ? undefined : to)
     );
     await compare(rig, sample(step, 1000));
+    rig.dispose();
+  },
+});
+
+Deno.test({
+  name: "PLIC: claims come in the peer's order, for drivers that serve the device before they complete",
+  ignore,
+  async fn() {
+    const rig = new Rig();
+    const device = rig.plug(plic, PLIC, { harts: 2 });
+    const path = await findPeerDevice("riscv.sifive.plic");
+    const commands: string[] = [];
+    const ours: bigint[] = [];
+    const access = (offset: number, value?: bigint) => {
+      const step = at(PLIC + offset, 4, value);
+      commands.push(command(step));
+      ours.push(perform(rig, step));
+    };
+    const drive = (source: number, level: Level) => {
+      commands.push(`set_irq_in ${path} unnamed-gpio-in ${source} ${level}`);
+      ours.push(0n);
+      driveInput(rig.world, device, "source", level, source);
+    };
+    const actions = fc.sample(
+      fc.record({
+        kind: fc.nat(5),
+        source: fc.integer({ min: 1, max: 95 }),
+        value: fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }),
+      }),
+      { seed: 1, numRuns: 1500 },
+    );
+    for (const { kind, source, value } of actions) {
+      const context = Number(value) & 3;
+      if (kind === 0) access(4 * source, value & 7n);
+      if (kind === 1) access(0x2000 + 0x80 * context + 4 * (source % 3), source % 3 === 0 ? value & ~1n : value);
+      if (kind === 2 || kind === 3) drive(source, 1);
+      if (kind === 4) access(0x1000 + 4 * (source % 3));
+      if (kind === 5) {
+        access(0x200004 + 0x1000 * context);
+        const claimed = Number(ours.at(-1));
+        if (claimed === 0) continue;
+        drive(claimed, 0);
+        access(0x200004 + 0x1000 * context, BigInt(claimed));
+      }
+    }
+    const { values: theirs } = await askPeer(commands);
+    ours.forEach((value, index) => assertEquals(value, theirs[index], `step ${index}: ${commands[index]}`));
+    assert(ours.filter((value) => value > 0n && value < 96n).length > 100, "hardly anything was claimed");
     rig.dispose();
   },
 });
