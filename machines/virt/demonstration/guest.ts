@@ -93,7 +93,10 @@ function start(asm: Assembler, say: Say): void {
 }
 
 function menu(asm: Assembler, say: Say): void {
-  const keys: [keys: string, label: string][] = [["m", "map"], ["t", "time"], ["u", "unplug"], ["r", "reboot"]];
+  const keys: [keys: string, label: string][] = [["m", "map"], ["t", "time"], ["u", "unplug"], ["r", "reboot"], [
+    "\x03",
+    "interrupt",
+  ]];
   asm.label("prompt");
   say("\n> ");
   asm.label("listen");
@@ -114,6 +117,10 @@ function menu(asm: Assembler, say: Say): void {
   asm.label("key map");
   say("memory map, out of the device tree\n");
   asm.call("walk");
+  asm.j("prompt");
+
+  asm.label("key interrupt");
+  say("Ctrl-C reaches the guest, and this one goes on; Ctrl-A x quits the emulator");
   asm.j("prompt");
 
   asm.label("key time");

@@ -35,7 +35,7 @@ export function createDemonstration(terminal: Terminal): VirtMachine {
     ejected = true;
     tell("the handler of EJECT runs, and unplugs its own device");
     unplug(world, device);
-    tell("the device is out of the memory map and off its owner; its handler goes on, on the old map");
+    tell("the device is out of the memory map; its handler goes on, with its state still there");
   };
   const device = plug(world, ejector, {
     id: "ejector",
