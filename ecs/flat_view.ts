@@ -4,6 +4,7 @@
  * a reader that captured the old one goes on undisturbed.
  */
 import { highHalf, lowHalf, TOP } from "./address.ts";
+import type { Guard } from "./owner.ts";
 import { Flag, INHERITED, type Mmio } from "./region.ts";
 import type { RamBlock } from "./ram_block.ts";
 
@@ -36,14 +37,14 @@ export class Range implements Piece {
   readonly ram: RamBlock | undefined;
   /** Whether a write reaches `ram` without a handler. */
   readonly isWritable: boolean;
-  /** Entity with the re-entrancy flag; 0: unguarded. */
-  readonly guard: number;
+  /** undefined: unguarded. */
+  readonly guard: Guard | undefined;
   /** Offset in the region at which the range ends; exact for memory. */
   readonly limit: number;
 
   constructor(
     piece: Piece,
-    backing: { flags: number; mmio: Mmio | undefined; ram: RamBlock | undefined; guard: number },
+    backing: { flags: number; mmio: Mmio | undefined; ram: RamBlock | undefined; guard: Guard | undefined },
   ) {
     this.start = piece.start;
     this.end = piece.end;
@@ -58,7 +59,7 @@ export class Range implements Piece {
     const isRam = (backing.flags & Flag.RAM) !== 0;
     this.ram = isRam || (piece.flags & Flag.ROMD) !== 0 ? backing.ram : undefined;
     this.isWritable = isRam && (piece.flags & Flag.READONLY) === 0;
-    this.guard = (backing.flags & (Flag.ROM_DEVICE | Flag.UNGUARDED)) === 0 ? backing.guard : 0;
+    this.guard = (backing.flags & (Flag.ROM_DEVICE | Flag.UNGUARDED)) === 0 ? backing.guard : undefined;
   }
 }
 

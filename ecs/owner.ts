@@ -22,21 +22,28 @@ export const Life = {
   DYING: 2,
 } as const;
 
+/** Re-entrancy guard of a device, or of a region that belongs to none (1.8.4). */
+export interface Guard {
+  /** A handler is on the stack (INV11). */
+  engaged: boolean;
+  /** A refusal was traced: once, ever (S46). */
+  warned: boolean;
+}
+
 /** What an owner does at its end. It may only enqueue. */
 export type Destructor = () => void;
 
 export const owners = defineColumns((capacity) => ({
   owner: new Int32Array(capacity),
   life: new Uint8Array(capacity),
-  isDevice: new Uint8Array(capacity),
-  /** Re-entrancy flag: a handler of this device is on the stack (1.8.4). */
-  engaged: new Uint8Array(capacity),
   firstChild: new Int32Array(capacity),
   lastChild: new Int32Array(capacity),
   firstOwned: new Int32Array(capacity),
   lastOwned: new Int32Array(capacity),
   next: new Int32Array(capacity),
   previous: new Int32Array(capacity),
+  /** Of devices. */
+  guard: [] as (Guard | undefined)[],
   destructors: [] as (Destructor[] | undefined)[],
 }));
 
@@ -44,8 +51,7 @@ export const owners = defineColumns((capacity) => ({
 export function newOwner(world: World, name: string, above: number, isDevice: boolean): number {
   const id = newEntity(world, OwnerKind, name);
   const columns = owners(world);
-  columns.isDevice[id] = isDevice ? 1 : 0;
-  columns.engaged[id] = 0;
+  columns.guard[id] = isDevice ? newGuard() : undefined;
   columns.firstChild[id] =
     columns.lastChild[id] =
     columns.firstOwned[id] =
@@ -105,12 +111,8 @@ export function takeDestructors(world: World, id: number): Destructor[] {
   return taken;
 }
 
-/** Sets the re-entrancy flag of a device; returns what it was. */
-export function setEngaged(world: World, id: number, engaged: boolean): boolean {
-  const { engaged: flags } = owners(world);
-  const former = flags[id] === 1;
-  flags[id] = engaged ? 1 : 0;
-  return former;
+export function newGuard(): Guard {
+  return { engaged: false, warned: false };
 }
 
 /** Whether `above` is `id` or an owner above it. 0 is above nothing. */
@@ -121,10 +123,9 @@ export function isOwnerOrAbove(world: World, above: number, id: number): boolean
   return false;
 }
 
-/** The nearest device at or above an owner; 0 if there is none. */
-export function deviceAbove(world: World, id: number): number {
-  const columns = owners(world);
-  let at = id;
-  while (at !== 0 && columns.isDevice[at] === 0) at = columns.owner[at]!;
-  return at;
+/** Guard of the nearest device at or above an owner; undefined if there is none. */
+export function guardAbove(world: World, id: number): Guard | undefined {
+  const { guard, owner } = owners(world);
+  for (let at = id; at !== 0; at = owner[at]!) if (guard[at] !== undefined) return guard[at];
+  return undefined;
 }

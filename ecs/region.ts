@@ -5,7 +5,7 @@
 import { clearChildIndex } from "./child_index.ts";
 import { clearContainer, resizeChild } from "./container.ts";
 import { defineKind, newEntity } from "./handle.ts";
-import { deviceAbove, linkOwned } from "./owner.ts";
+import { type Guard, guardAbove, linkOwned, newGuard } from "./owner.ts";
 import type { RamBlock } from "./ram_block.ts";
 import { type Access, defineColumns, type World } from "./world.ts";
 
@@ -93,10 +93,10 @@ export const regions = defineColumns((capacity) => ({
   firstAlias: new Int32Array(capacity),
   nextAlias: new Int32Array(capacity),
   previousAlias: new Int32Array(capacity),
-  /** Entity with the re-entrancy flag of accesses to this region: the nearest device above, or the region itself. */
-  guard: new Int32Array(capacity),
   /** Spaces that have this region as their root. */
   spaces: [] as (number[] | undefined)[],
+  /** Re-entrancy guard of its handlers: the nearest device's, or its own (S53). */
+  guard: [] as (Guard | undefined)[],
   mmio: [] as (Mmio | undefined)[],
   ram: [] as (RamBlock | undefined)[],
 }));
@@ -112,7 +112,7 @@ export function newRegion(
   columns.size[id] = kind.size;
   columns.aliasTarget[id] = columns.aliasOffset[id] = 0;
   columns.firstAlias[id] = columns.nextAlias[id] = columns.previousAlias[id] = 0;
-  columns.guard[id] = deviceAbove(world, kind.owner) || id;
+  columns.guard[id] = kind.mmio === undefined ? undefined : guardAbove(world, kind.owner) ?? newGuard();
   columns.spaces[id] = undefined;
   columns.mmio[id] = kind.mmio;
   columns.ram[id] = kind.ram;
@@ -175,7 +175,11 @@ export function removeRootOf(world: World, region: number, space: number): void 
 /** A dead region keeps nothing alive in the host. */
 export function clearRegion(world: World, region: number): void {
   const columns = regions(world);
-  columns.mmio[region] = columns.ram[region] = columns.spaces[region] = undefined;
+  columns.mmio[region] =
+    columns.ram[region] =
+    columns.guard[region] =
+    columns.spaces[region] =
+      undefined;
   columns.flags[region] = 0;
 }
 

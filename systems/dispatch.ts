@@ -7,18 +7,14 @@ import { type AddressSpace, lookup, spaceOf } from "../ecs/address_space.ts";
 import { roundDown } from "../ecs/address.ts";
 import { type FlatView, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
 import { resolve } from "../ecs/handle.ts";
-import { type Owner, OwnerKind, owners, setEngaged } from "../ecs/owner.ts";
+import { guardAbove, type Owner, OwnerKind } from "../ecs/owner.ts";
 import type { AccessSize, Mmio } from "../ecs/region.ts";
-import { type Access, defineState, type World } from "../ecs/world.ts";
+import type { Access, World } from "../ecs/world.ts";
 import { Attrs, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
-import { enterScope, leaveScope, type ScopeStack } from "./epoch.ts";
+import { enterScope, type Epochs, leaveScope } from "./epoch.ts";
 import { reportHandlerFault, warnReentry } from "./fault.ts";
 import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
-import { canReclaim } from "./retire.ts";
 import { commit } from "./transaction.ts";
-
-/** One access record per nesting depth: a handler's own is not touched by the accesses that it makes. */
-const frames = defineState(() => ({ accesses: [] as Access[] }));
 
 /**
  * Reads at the 64-bit address (hi, lo), halves as int32.
@@ -120,11 +116,11 @@ function readHandler(
   size: AccessSize,
   attrs: number,
 ): number {
-  const isDirect = (mmio.direct & size) !== 0 && offset % size === 0;
+  const isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
   if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, MemTx.DECODE_ERROR);
   if (!engage(world, range)) return fail(world.access, MemTx.ACCESS_ERROR);
   const scope = enterScope(world, range.region);
-  const access = openFrame(world, scope, attrs);
+  const access = openFrame(scope, attrs);
   let low = 0;
   try {
     if (isDirect) {
@@ -155,11 +151,11 @@ function writeHandler(
   valueHi: number,
   attrs: number,
 ): number {
-  const isDirect = (mmio.direct & size) !== 0 && offset % size === 0;
+  const isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
   if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return MemTx.DECODE_ERROR;
   if (!engage(world, range)) return MemTx.ACCESS_ERROR;
   const scope = enterScope(world, range.region);
-  const access = openFrame(world, scope, attrs);
+  const access = openFrame(scope, attrs);
   try {
     if (isDirect) mmio.ops.write?.(mmio.state, offset, truncate(valueLo, size) >>> 0, size, access);
     else writeAdjusted(mmio, offset, size, valueLo, valueHi, access);
@@ -174,29 +170,28 @@ function writeHandler(
 
 /** Sets the re-entrancy flag of the range's device; false if a handler of it runs already (1.8.4). */
 function engage(world: World, range: Range): boolean {
-  if (range.guard === 0) return true;
-  const { engaged } = owners(world);
-  if (engaged[range.guard] === 1) {
-    warnReentry(world, range);
+  const { guard } = range;
+  if (guard === undefined) return true;
+  if (guard.engaged) {
+    warnReentry(world, range, guard);
     return false;
   }
-  engaged[range.guard] = 1;
-  return true;
+  return guard.engaged = true;
 }
 
-function openFrame(world: World, scope: ScopeStack, attrs: number): Access {
-  const access = frames(world).accesses[scope.depth] ??= { attrs: 0, result: 0, hi: 0 };
+function openFrame(state: Epochs, attrs: number): Access {
+  const access = state.accesses[state.depth] ??= { attrs: 0, result: 0, hi: 0 };
   access.attrs = attrs;
   access.result = MemTx.OK;
   access.hi = 0;
   return access;
 }
 
-/** The device is alive here even if the handler dropped it: the scope is still open (LC20). */
-function close(world: World, range: Range, scope: ScopeStack): void {
-  if (range.guard !== 0) owners(world).engaged[range.guard] = 0;
-  leaveScope(scope);
-  if (scope.depth === 0 && canReclaim(world)) commit(world);
+/** The guard is alive here even if the handler dropped its device: the scope is still open (LC20). */
+function close(world: World, range: Range, state: Epochs): void {
+  if (range.guard !== undefined) range.guard.engaged = false;
+  leaveScope(state);
+  if (state.depth === 0 && state.oldestRetired !== Infinity) commit(world);
 }
 
 function truncate(low: number, size: number): number {
@@ -244,10 +239,15 @@ export function plus(hi: number, lo: number, bytes: number): [hi: number, lo: nu
 
 /** Sets the re-entrancy flag of a device outside of an access, for guarded bottom halves (S47). Returns what it was. */
 export function engageGuard(world: World, owner: Owner): boolean {
-  return setEngaged(world, resolve(world, owner, OwnerKind), true);
+  const guard = guardAbove(world, resolve(world, owner, OwnerKind));
+  if (guard === undefined) return false;
+  const former = guard.engaged;
+  guard.engaged = true;
+  return former;
 }
 
 /** Puts the flag back to what {@linkcode engageGuard} returned. */
 export function restoreGuard(world: World, owner: Owner, former: boolean): void {
-  setEngaged(world, resolve(world, owner, OwnerKind), former);
+  const guard = guardAbove(world, resolve(world, owner, OwnerKind));
+  if (guard !== undefined) guard.engaged = former;
 }

@@ -6,7 +6,7 @@ import { OwnerKind } from "../ecs/owner.ts";
 import { RegionKind } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { abandon } from "./collect.ts";
-import { dismissReaders, openReaders, scopeStack } from "./epoch.ts";
+import { dismissReaders, openReaders, scopeDepth } from "./epoch.ts";
 import { InUseError } from "./finalize.ts";
 import { commit, transactionDepth } from "./transaction.ts";
 
@@ -21,7 +21,7 @@ const ORDER: readonly Kind[] = [ListenerKind, AddressSpaceKind, RegionKind, Owne
  */
 export function disposeWorld(world: World): void {
   if (transactionDepth(world) > 0) throw new InUseError("cannot dispose of a world inside of a transaction");
-  if (scopeStack(world).depth > 0) {
+  if (scopeDepth(world) > 0) {
     throw new InUseError(`cannot dispose of a world while ${openReaders(world).join(", ")} is open`);
   }
   dismissReaders(world);

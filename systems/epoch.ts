@@ -4,7 +4,7 @@
  * every slot is above e.
  */
 import { nameOf } from "../ecs/handle.ts";
-import { defineState, type World } from "../ecs/world.ts";
+import { type Access, defineState, type World } from "../ecs/world.ts";
 
 /** A slot. Harts keep uncounted pins on RAM (TLB entries, decoded pages); announcing says that they were dropped. */
 export interface Reader {
@@ -13,22 +13,32 @@ export interface Reader {
   epoch: number;
 }
 
-/** The read scopes that are open on this thread's stack, which close in reverse order. */
-export interface ScopeStack {
+/** Epochs of a world, in one record since every access asks for it. */
+export interface Epochs {
+  current: number;
+  readonly readers: Reader[];
+  /** Read scopes that are open on this thread's stack, which close in reverse order. */
   depth: number;
-  /** Epoch of the outermost; Infinity if none is open. */
-  epoch: number;
+  /** Epoch of the outermost scope; Infinity if none is open. */
+  scopeEpoch: number;
   /** Who opened each: a name, or the region whose handler runs. */
   readonly openers: (string | number)[];
+  /** One access record per depth: a handler's own is not touched by the accesses that it makes. */
+  readonly accesses: Access[];
+  /** Stamp of the oldest thing that waits to be reclaimed; Infinity if nothing does. */
+  oldestRetired: number;
 }
 
-const epochs = defineState(() => ({
+/** The epochs of a world. */
+export const epochs = defineState((): Epochs => ({
   current: 1,
-  readers: [] as Reader[],
-  stack: { depth: 0, epoch: Infinity, openers: [] } as ScopeStack,
+  readers: [],
+  depth: 0,
+  scopeEpoch: Infinity,
+  openers: [],
+  accesses: [],
+  oldestRetired: Infinity,
 }));
-
-export const scopeStack = (world: World): ScopeStack => epochs(world).stack;
 
 /** The epoch of now. A reader whose own is lower may hold something stale. */
 export function currentEpoch(world: World): number {
@@ -42,8 +52,8 @@ export function advanceEpoch(world: World): number {
 
 /** What was stamped below this is out of everybody's sight. */
 export function oldestReader(world: World): number {
-  const { stack, readers } = epochs(world);
-  let oldest = stack.epoch;
+  const { scopeEpoch, readers } = epochs(world);
+  let oldest = scopeEpoch;
   for (const reader of readers) if (reader.epoch < oldest) oldest = reader.epoch;
   return oldest;
 }
@@ -65,22 +75,27 @@ export function dismissReaders(world: World): void {
   epochs(world).readers.length = 0;
 }
 
-/** Opens a scope: what is visible now stays until it closes. Must be closed in a `finally`. */
-export function enterScope(world: World, opener: string | number): ScopeStack {
-  const { stack, current } = epochs(world);
-  if (stack.depth === 0) stack.epoch = current;
-  stack.openers[stack.depth++] = opener;
-  return stack;
+/** How many read scopes are open on this stack. */
+export function scopeDepth(world: World): number {
+  return epochs(world).depth;
 }
 
-export function leaveScope(stack: ScopeStack): void {
-  if (--stack.depth === 0) stack.epoch = Infinity;
+/** Opens a scope: what is visible now stays until it closes. Must be closed in a `finally`. */
+export function enterScope(world: World, opener: string | number): Epochs {
+  const state = epochs(world);
+  if (state.depth === 0) state.scopeEpoch = state.current;
+  state.openers[state.depth++] = opener;
+  return state;
+}
+
+export function leaveScope(state: Epochs): void {
+  if (--state.depth === 0) state.scopeEpoch = Infinity;
 }
 
 /** Who keeps the grace period from ending: the openers of scopes and readers that lag behind, for messages. */
 export function openReaders(world: World): string[] {
-  const { stack, readers, current } = epochs(world);
-  const scopes = stack.openers.slice(0, stack.depth).map((by) =>
+  const { openers, depth, readers, current } = epochs(world);
+  const scopes = openers.slice(0, depth).map((by) =>
     typeof by === "string" ? `scope "${by}"` : `handler of "${nameOf(world, by)}"`
   );
   return [...scopes, ...readers.filter((reader) => reader.epoch < current).map((reader) => `reader "${reader.name}"`)];

@@ -2,16 +2,13 @@
 import { formatAddress } from "../ecs/address.ts";
 import type { Range } from "../ecs/flat_view.ts";
 import { nameOf } from "../ecs/handle.ts";
-import { owners } from "../ecs/owner.ts";
-import { defineState, type World } from "../ecs/world.ts";
+import { type Guard, owners } from "../ecs/owner.ts";
+import type { World } from "../ecs/world.ts";
 
 /** A handler threw. The access failed; guard, scopes and transactions are as before (LC30). */
 export class HandlerFaultError extends Error {
   override readonly name = "HandlerFaultError";
 }
-
-/** Guards that have been warned about: a guest can make a device re-enter itself for ever. */
-const warned = defineState(() => ({ guards: new Set<number>() }));
 
 export function reportHandlerFault(
   world: World,
@@ -30,16 +27,10 @@ export function reportHandlerFault(
 }
 
 /** S46: one line per device, ever. */
-export function warnReentry(world: World, range: Range): void {
-  const { guards } = warned(world);
-  if (guards.has(range.guard)) return;
-  guards.add(range.guard);
+export function warnReentry(world: World, range: Range, guard: Guard): void {
+  if (guard.warned) return;
+  guard.warned = true;
   world.trace(`${describeRegion(world, range.region)} was accessed while a handler of the same device runs: refused`);
-}
-
-/** A device's id may be used again by another. */
-export function forgetWarning(world: World, guard: number): void {
-  warned(world).guards.delete(guard);
 }
 
 function describeRegion(world: World, region: number): string {

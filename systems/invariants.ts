@@ -10,7 +10,7 @@ import type { World } from "../ecs/world.ts";
 import { countedTarget, ownershipPath } from "./admission.ts";
 import { anchorOf } from "./collect.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
-import { oldestReader, scopeStack } from "./epoch.ts";
+import { oldestReader, scopeDepth } from "./epoch.ts";
 import { renderFully } from "./render.ts";
 import { retiredQueue } from "./retire.ts";
 import { transactionDepth } from "./transaction.ts";
@@ -174,11 +174,11 @@ function checkReaders(world: World, report: Report): void {
   for (const { stamp } of retiredQueue(world)) {
     if (stamp < oldest) report("INV7", `what was retired at epoch ${stamp} waits for nobody`);
   }
-  if (scopeStack(world).depth > 0) return;
-  const { engaged } = owners(world);
-  for (const kind of [OwnerKind, RegionKind]) {
-    for (const id of entitiesOf(world, kind)) {
-      if (engaged[id] === 1) report("INV11", `the guard of "${nameOf(world, id)}" is set, and no handler runs`);
-    }
+  if (scopeDepth(world) > 0) return;
+  for (const id of entitiesOf(world, OwnerKind)) {
+    if (owners(world).guard[id]?.engaged) report("INV11", `the guard of "${nameOf(world, id)}" is set`);
+  }
+  for (const id of entitiesOf(world, RegionKind)) {
+    if (regions(world).guard[id]?.engaged) report("INV11", `the guard of "${nameOf(world, id)}" is set`);
   }
 }

@@ -10,7 +10,7 @@ import { OwnerKind, takeDestructors, unlinkOwned } from "../ecs/owner.ts";
 import { freeRamBlock } from "../ecs/ram_block.ts";
 import { clearRegion, RegionKind, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
-import { advanceEpoch, currentEpoch, oldestReader } from "./epoch.ts";
+import { advanceEpoch, currentEpoch, epochs, oldestReader } from "./epoch.ts";
 
 /** What went out of sight in one commit. */
 export interface Retired {
@@ -38,6 +38,7 @@ const graveyards = defineState(() => ({
 export function retire(world: World, ranges: readonly Range[], entities: readonly number[]): void {
   if (ranges.length + entities.length === 0) return;
   graveyards(world).queue.push({ stamp: advanceEpoch(world), ranges, entities });
+  noteOldest(world);
 }
 
 /** Retired and not yet reclaimed, oldest first. */
@@ -46,8 +47,13 @@ export function retiredQueue(world: World): readonly Retired[] {
 }
 
 export function canReclaim(world: World): boolean {
-  const first = graveyards(world).queue[0];
-  return first !== undefined && first.stamp < oldestReader(world);
+  const { oldestRetired } = epochs(world);
+  return oldestRetired !== Infinity && oldestRetired < oldestReader(world);
+}
+
+/** Where dispatch sees at once, at the end of every access, that there is nothing to do. */
+function noteOldest(world: World): void {
+  epochs(world).oldestRetired = graveyards(world).queue[0]?.stamp ?? Infinity;
 }
 
 /** Whether destructors run: they may only enqueue. */
@@ -63,6 +69,7 @@ export function reclaim(world: World): void {
   while (passed < queue.length && queue[passed]!.stamp < oldest) passed++;
   if (passed === 0) return;
   const entities = queue.splice(0, passed).flatMap((retired) => retired.entities);
+  noteOldest(world);
   if (entities.length > 0) finalizeEntities(world, entities);
   wakeWaiting(world);
 }

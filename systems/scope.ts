@@ -8,7 +8,7 @@ import {
   openReaders,
   type Reader,
   removeReader,
-  scopeStack,
+  scopeDepth,
 } from "./epoch.ts";
 import { untilReclaimed } from "./retire.ts";
 import { commit } from "./transaction.ts";
@@ -20,12 +20,12 @@ export class DrainInScopeError extends Error {
 
 /** Runs `body` inside a read scope. `name` says who opened it, in messages. */
 export function readScope<T>(world: World, name: string, body: () => T): T {
-  const stack = enterScope(world, name);
+  const state = enterScope(world, name);
   try {
     return body();
   } finally {
-    leaveScope(stack);
-    if (stack.depth === 0) commit(world);
+    leaveScope(state);
+    if (state.depth === 0) commit(world);
   }
 }
 
@@ -49,18 +49,18 @@ export function registerReader(world: World, name: string): Reader {
 /** The reader has dropped everything that it saw before now, and goes on reading. */
 export function announce(world: World, reader: Reader): void {
   reader.epoch = currentEpoch(world);
-  if (scopeStack(world).depth === 0) commit(world);
+  if (scopeDepth(world) === 0) commit(world);
 }
 
 /** The reader has dropped everything, and reads nothing until it announces. */
 export function quiesce(world: World, reader: Reader): void {
   reader.epoch = Infinity;
-  if (scopeStack(world).depth === 0) commit(world);
+  if (scopeDepth(world) === 0) commit(world);
 }
 
 export function unregisterReader(world: World, reader: Reader): void {
   removeReader(world, reader);
-  if (scopeStack(world).depth === 0) commit(world);
+  if (scopeDepth(world) === 0) commit(world);
 }
 
 /**
@@ -69,7 +69,7 @@ export function unregisterReader(world: World, reader: Reader): void {
  * @throws {DrainInScopeError} at once, if a read scope is open on this stack (S18).
  */
 export function drain(world: World): Promise<void> {
-  if (scopeStack(world).depth > 0) {
+  if (scopeDepth(world) > 0) {
     throw new DrainInScopeError(`drain would wait for its own caller: ${openReaders(world).join(", ")} is open`);
   }
   commit(world);

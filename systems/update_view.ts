@@ -127,7 +127,7 @@ function newRange(world: World, piece: Piece): Range {
     flags: columns.flags[region]!,
     mmio: columns.mmio[region],
     ram: columns.ram[region],
-    guard: columns.guard[region]!,
+    guard: columns.guard[region],
   });
 }
 

@@ -1,0 +1,137 @@
+/**
+ * Numbers of the memory core. The machine's speed changes from run to run: compare with the calibration loop, which is
+ * a fixed piece of integer work, of the same run.
+ */
+import type { AddressSpace } from "../ecs/address_space.ts";
+import type { Owner } from "../ecs/owner.ts";
+import type { Region } from "../ecs/region.ts";
+import { createWorld, type World } from "../ecs/world.ts";
+import { dispatchRead } from "../systems/dispatch.ts";
+import { drop } from "../systems/finalize.ts";
+import { readScope } from "../systems/scope.ts";
+import {
+  addSubregion,
+  createAddressSpace,
+  createAlias,
+  createContainer,
+  createMmio,
+  createOwner,
+  createRam,
+  delSubregion,
+  registerListener,
+  setAddress,
+  setAliasOffset,
+  setEnabled,
+} from "../systems/topology.ts";
+
+interface Machine {
+  world: World;
+  owner: Owner;
+  root: Region;
+  space: AddressSpace;
+  regions: Region[];
+}
+
+const STRIDE = 0x2000;
+
+/** A machine with RAM at the bottom and `count` device registers above it; listeners of add and del. */
+function machineOf(count: number): Machine {
+  const world = createWorld();
+  const owner = createOwner(world, { name: "machine" });
+  const root = createContainer(world, { name: "system", size: 2 ** 64, owner });
+  addSubregion(world, root, 0, createRam(world, { name: "ram", size: 0x100000, owner }));
+  const regions: Region[] = [];
+  for (let i = 0; i < count; i++) {
+    const device = createOwner(world, { name: `device ${i}`, owner, device: true });
+    const state = { value: i };
+    const ops = handlersOf(i);
+    const region = createMmio(world, { name: "registers", size: 0x1000, owner: device, ops, state });
+    addSubregion(world, root, 0x10000000 + i * STRIDE, region);
+    regions.push(region);
+  }
+  const space = createAddressSpace(world, { name: "memory", root, owner });
+  let told = 0;
+  registerListener(world, space, { name: "slots", regionAdd: () => told++, regionDel: () => told++ });
+  return { world, owner, root, space, regions };
+}
+
+/** Four different handlers, as four kinds of device have. */
+function handlersOf(i: number) {
+  const handlers = [
+    { read: (s: { value: number }, offset: number) => s.value + offset },
+    { read: (s: { value: number }, offset: number) => s.value ^ offset },
+    { read: (s: { value: number }, offset: number) => (s.value << 1) | (offset & 1) },
+    { read: (s: { value: number }, offset: number) => s.value - offset },
+  ];
+  return handlers[i % 4]!; // the index is in range
+}
+
+let seed = 1;
+Deno.bench("calibration: 1000 steps of a 32-bit generator", { group: "calibration" }, () => {
+  for (let i = 0; i < 1000; i++) seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+});
+
+for (const count of [500, 10_000]) {
+  const group = `one commit among ${count} regions, old view alive`;
+  const machine = machineOf(count);
+  const { world, owner, root, regions } = machine;
+  const bar = regions[count >> 1]!; // there are at least two
+  const bank = createAlias(world, { name: "bank", target: regions[1]!, offset: 0, size: 0x800, owner });
+  addSubregion(world, root, 0x8000000, bank);
+  let turn = 0;
+  const inScope = (change: () => void) => readScope(world, "handler", change);
+  Deno.bench(`BAR move, ${count}`, { group }, () => {
+    inScope(() => setAddress(world, bar, (turn++ & 1) === 0 ? 0xf0000000 : 0x10000000 + (count >> 1) * STRIDE));
+  });
+  Deno.bench(`bank switch, ${count}`, { group }, () => {
+    inScope(() => setAliasOffset(world, bank, (turn++ & 1) * 0x800));
+  });
+  Deno.bench(`enable toggle, ${count}`, { group }, () => {
+    inScope(() => setEnabled(world, bar, (turn++ & 1) === 1));
+  });
+}
+
+{
+  const { world, space } = machineOf(500);
+  const addresses = Array.from({ length: 4 }, (_, i) => 0x10000000 + i * STRIDE + 4);
+  Deno.bench("100 MMIO reads, same device", { group: "dispatch" }, () => {
+    for (let i = 0; i < 100; i++) dispatchRead(world, space, 0, 0x10000004, 4);
+  });
+  Deno.bench("100 MMIO reads, 4 devices mixed", { group: "dispatch" }, () => {
+    for (let i = 0; i < 100; i++) dispatchRead(world, space, 0, addresses[(i * 7 + (i >> 3)) & 3]!, 4); // masked to 4
+  });
+}
+
+{
+  const { world, owner, root } = machineOf(10_000);
+  const ops = {};
+  const create = () => {
+    const region = createMmio(world, { name: "hot", size: 0x1000, owner, ops, state: undefined });
+    addSubregion(world, root, 0xe0000000, region);
+    return region;
+  };
+  const destroy = (region: Region) => {
+    delSubregion(world, root, region);
+    drop(world, region);
+  };
+  Deno.bench(
+    "create and attach, then detach and destroy, at 10 000 regions",
+    { group: "life" },
+    () => destroy(create()),
+  );
+}
+
+{
+  const { world, owner, root } = machineOf(100);
+  Deno.bench("plug and unplug a device of 10 regions", { group: "life" }, () => {
+    const device = createOwner(world, { name: "hot", owner, device: true });
+    const regions: Region[] = [];
+    for (let i = 0; i < 10; i++) {
+      const region = createMmio(world, { name: "hot", size: 0x100, owner: device, ops: {}, state: undefined });
+      addSubregion(world, root, 0xe0000000 + i * 0x1000, region);
+      regions.push(region);
+    }
+    for (const region of regions) delSubregion(world, root, region);
+    drop(world, device);
+  });
+}
