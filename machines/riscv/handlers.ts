@@ -184,7 +184,9 @@ function atomicHandler(m: Machine, form: Form, s: Semantics): Statements {
           m.rm,
           choose(
             i64.eq(i64.load(m.base, at.RESERVATION), i64.extend_i32_u(m.address)),
-            i64.eq(i64.load(m.base, at.RESERVED_VALUE), loadAt(s.bytes)),
+            s.bytes === 8
+              ? i64.eq(i64.load(m.base, at.RESERVED_VALUE), i64.load(m.address))
+              : i32.eq(i32.load(m.base, at.RESERVED_VALUE), i32.load(m.address)),
             i32.const(0),
           ),
         ),

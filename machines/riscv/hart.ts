@@ -58,6 +58,8 @@ export interface ResetState {
   readonly a2?: bigint;
 }
 
+const NO_RESERVATION = BigInt.asUintN(64, -1n);
+
 /**
  * Longest stretch without leaving the interpreter, in instructions: V8 replaces its baseline code by optimised code
  * only when the function is entered again.
@@ -126,7 +128,7 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     for (let i = 0; i < at.EVENT_SELECTOR_COUNT; i++) state.set(at.EVENT_SELECTORS + 8 * i, 0n);
     for (const field of [at.FFLAGS, at.FRM, at.FS, at.LEVELS]) state.set32(field, 0);
     state.set(at.ROOT, 0n);
-    state.set(at.RESERVATION, BigInt.asUintN(64, -1n));
+    state.set(at.RESERVATION, NO_RESERVATION);
     state.set(at.CSR.mstatus, MSTATUS_RESET);
     state.set(at.CSR.stimecmp, BigInt.asUintN(64, -1n));
     this.writeRegister(10, a0);
@@ -462,6 +464,8 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
 
   #setMode(mode: Mode) {
     this.#mode = mode;
+    // Between contexts no reservation may survive; a trap and its return may end one (unprivileged specification, 8.2).
+    this.state.set(at.RESERVATION, NO_RESERVATION);
     this.#updateContexts();
   }
 
