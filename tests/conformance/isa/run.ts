@@ -1,0 +1,75 @@
+/** Runs a bare-metal program on our machine and on the peer: what it sends to the serial port, and its exit status. */
+import { createVirt } from "../../../machines/virt/machine.ts";
+import { PEER, PEER_CPU } from "../peer.ts";
+
+export interface Run {
+  readonly output: Uint8Array;
+  readonly status: number;
+}
+
+export interface RunOptions {
+  readonly ramBytes: number;
+  readonly harts?: number;
+  /** Typed at the serial port from the start. */
+  readonly input?: string;
+}
+
+/** Time after which a program counts as hung. */
+const LIMIT_MS = 20_000;
+
+/** A program that did not end. */
+export class HungProgramError extends Error {
+  override readonly name = "HungProgramError";
+}
+
+/** @param program is put at the start of RAM, or where it says so itself (ELF), and started in machine mode. */
+export async function runOurs(program: Uint8Array, { ramBytes, harts = 1, input }: RunOptions): Promise<Run> {
+  const output: number[] = [];
+  const machine = createVirt({
+    ramBytes,
+    harts,
+    rebootAllowed: false,
+    firmware: { name: "program", bytes: program },
+    onOutput: (byte) => output.push(byte),
+  });
+  const timer = setTimeout(() => machine.stop(), LIMIT_MS);
+  try {
+    if (input !== undefined) machine.type(input);
+    const { reason, status } = await machine.run();
+    const bytes = Uint8Array.from(output);
+    if (reason === "stopped") throw new HungProgramError(`no end; output: ${new TextDecoder().decode(bytes)}`);
+    return { output: bytes, status };
+  } finally {
+    clearTimeout(timer);
+    machine.dispose();
+  }
+}
+
+/** The same on the peer. */
+export async function runPeer(program: Uint8Array, { ramBytes, harts = 1, input }: RunOptions): Promise<Run> {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(file, program);
+    const machine = ["-M", "virt", "-cpu", PEER_CPU, "-m", `${ramBytes >> 20}M`, "-smp", `${harts}`, "-no-reboot"];
+    const child = new Deno.Command(PEER, {
+      args: [...machine, "-display", "none", "-monitor", "none", "-serial", "stdio", "-bios", file],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let hung = false;
+    const timer = setTimeout(() => {
+      hung = true;
+      child.kill("SIGKILL");
+    }, LIMIT_MS);
+    const writer = child.stdin.getWriter();
+    if (input !== undefined) await writer.write(new TextEncoder().encode(input));
+    const { code, stdout } = await child.output();
+    clearTimeout(timer);
+    await writer.close().catch(() => {});
+    if (hung) throw new HungProgramError(`no end; output: ${new TextDecoder().decode(stdout)}`);
+    return { output: stdout, status: code };
+  } finally {
+    await Deno.remove(file);
+  }
+}
