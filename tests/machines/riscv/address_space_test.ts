@@ -219,29 +219,30 @@ Deno.test("a hart's own stores through an alias reach decoded code", () => {
     m.world,
     m.system,
     WINDOW,
-    createAlias(m.world, { name: "view", target: m.ram, offset: 0, size: 0x1000, owner: m.owner }),
+    createAlias(m.world, { name: "view", target: m.ram, offset: 0x1000, size: 0x1000, owner: m.owner }),
   );
+  const template = assembler();
+  template.addi(a0, a0, 100);
   m.start((asm) => {
+    // The view is written before the page is code, so it is in the write TLB by then.
     asm.li(s0, WINDOW);
-    asm.sd(zero, 0x7f8, s0); // the window is in the write TLB before the page is code there
-    asm.la(t0, "template");
-    asm.lw(t1, 0, t0);
-    asm.la(s0, "patched");
-    asm.li(t2, RAM - WINDOW);
-    asm.sub(s0, s0, t2);
-    asm.label("patched");
-    asm.addi(a0, a0, 1);
-    asm.sw(t1, 0, s0);
-    asm.addi(a1, a1, 1);
-    asm.li(t0, 3);
-    asm.blt(a1, t0, "patched");
+    asm.li(t0, RAM + 0x1000);
+    asm.li(t2, template.finish().bytes.reduceRight((word, byte) => word * 256 + byte, 0));
+    asm.la(t1, "routine");
+    asm.ld(t1, 0, t1);
+    asm.sd(t1, 0, s0);
+    asm.jalr(x.ra, 0, t0);
+    asm.sw(t2, 0, s0);
+    asm.jalr(x.ra, 0, t0);
     asm.j("end");
-    asm.label("template");
-    asm.addi(a0, a0, 100);
+    asm.align(8);
+    asm.label("routine");
+    asm.addi(a0, a0, 1);
+    asm.ret();
     endingHandler(asm);
   });
   m.hart.run(1000);
-  assertEquals(m.hart.readRegister(a0), 201n);
+  assertEquals(m.hart.readRegister(a0), 101n);
   m.dispose();
 });
 

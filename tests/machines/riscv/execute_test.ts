@@ -420,3 +420,76 @@ Deno.test("requestExit leaves after the instruction that asked", () => {
   assertEquals(bench.hart.run(1000), 2);
   assertEquals(bench.hart.readRegister(a0), 0n);
 });
+
+Deno.test("a store into the second half of an instruction counts", () => {
+  const bench = run((asm) => {
+    asm.la(s1, "patched");
+    asm.li(s0, 2);
+    asm.li(t1, 0x0645); // upper half of addi a0, a0, 100
+    asm.label("again");
+    asm.nop();
+    asm.label("patched");
+    asm.addi(a0, a0, 1);
+    asm.sh(t1, 2, s1);
+    asm.addi(s0, s0, -1);
+    asm.bnez(s0, "again");
+  });
+  assertEquals(read(bench, a0), [101n]);
+});
+
+Deno.test("a trap ends a reservation", () => {
+  const bench = run((asm) => {
+    asm.li(s0, RAM + 0x2000n);
+    asm.lr_d(t0, s0);
+    asm.ecall();
+    asm.sc_d(a0, t0, s0);
+    asm.j("end");
+    skippingHandler(asm);
+  });
+  assertEquals(read(bench, a0, a2), [1n, 11n]);
+});
+
+Deno.test("a misaligned read of a device is two aligned ones, a write is one of bytes", () => {
+  const bench = new Bench();
+  bench.onAccess = ({ kind, address }) => kind === "read" ? address * 0x11111111n : undefined;
+  bench.load((asm) => {
+    asm.li(s0, DEVICE);
+    asm.lw(a0, 3, s0);
+    asm.li(a1, 0x11223344);
+    asm.sh(a1, 5, s0);
+    asm.wfi();
+  });
+  bench.hart.run(100);
+  assertEquals(
+    bench.accesses.map((
+      { kind, address, size, value },
+    ) => [kind, address - DEVICE, size, kind === "write" ? value : 0n]),
+    [["read", 4n, 4, 0n], ["read", 0n, 4, 0n], ["write", 5n, 1, 0x44n], ["write", 6n, 1, 0x33n]],
+  );
+  // The last byte of the first word, then three of the second.
+  assertEquals(read(bench, a0), [0x44444410n]);
+});
+
+Deno.test("code of more pages than can be kept decoded runs, again and again", () => {
+  const pages = 1100;
+  const bench = new Bench(1, (pages + 2) * 4096);
+  bench.load((asm) => {
+    asm.li(a1, 2);
+    asm.label("again");
+    for (let page = 1; page <= pages; page++) {
+      asm.j(`page ${page}`);
+      asm.align(4096);
+      asm.label(`page ${page}`);
+      asm.addi(a0, a0, 1);
+    }
+    asm.addi(a1, a1, -1);
+    asm.li(t0, RAM);
+    asm.addi(t0, t0, 4);
+    asm.beqz(a1, "end");
+    asm.jr(t0);
+    asm.label("end");
+    asm.wfi();
+  });
+  bench.hart.run(100_000);
+  assertEquals([bench.hart.waiting, bench.hart.readRegister(a0)], [true, 2n * BigInt(pages)]);
+});

@@ -309,3 +309,14 @@ Deno.test("machine mode is translated only with MPRV, and then as the previous m
   bench.hart.run(100);
   assertEquals([bench.hart.mode, bench.hart.readRegister(a0), bench.hart.readRegister(a1)], [M_MODE, 55n, 55n]);
 });
+
+Deno.test("what MXR made readable is not when MXR is cleared", () => {
+  const bench = run((asm) => {
+    asm.li(s0, DATA);
+    asm.ld(a0, 0, s0);
+    asm.li(t0, MXR);
+    asm.csrrc(x.zero, "sstatus", t0);
+    asm.ld(a1, 8, s0);
+  }, { status: MXR, map: (tables) => tables.map(DATA, DATA_PAGE, X | A) });
+  assertEquals(outcome(bench), { cause: 13n, value: DATA + 8n });
+});
