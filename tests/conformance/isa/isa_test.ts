@@ -2,12 +2,11 @@
 import { assertEquals } from "@std/assert";
 import { ignoredWithout, PEER } from "../peer.ts";
 import { failures } from "./compare.ts";
-import { SUITES } from "./suites.ts";
+import { suites } from "./suites.ts";
 
 const ignore = ignoredWithout(PEER);
 
-for (const make of SUITES) {
-  const suite = make();
+for (const suite of suites()) {
   Deno.test(`${suite.name}: ${suite.checks.length} checks hold`, async () => {
     assertEquals(await failures(suite, "ours"), []);
   });
