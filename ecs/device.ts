@@ -203,6 +203,11 @@ export function claimant(world: World, target: object): Device | undefined {
   return tableOf(world).claims.get(target);
 }
 
+/** Every backend in use, with its user. */
+export function claimedTargets(world: World): Iterable<[object, Device]> {
+  return tableOf(world).claims;
+}
+
 /** Notes that `device` uses `target`, which must be free. */
 export function claim(world: World, target: object, device: Device): void {
   tableOf(world).claims.set(target, device);

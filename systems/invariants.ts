@@ -9,6 +9,7 @@ import { RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { countedTarget, ownershipPath } from "./admission.ts";
 import { anchorOf } from "./collect.ts";
+import { checkDevices } from "./device_invariants.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
 import { oldestReader, scopeDepth } from "./epoch.ts";
 import { renderFully } from "./render.ts";
@@ -29,6 +30,7 @@ export function findViolations(world: World): string[] {
     checkViews(world, report);
   }
   checkReaders(world, report);
+  checkDevices(world, report);
   return findings;
 }
 

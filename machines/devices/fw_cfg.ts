@@ -52,6 +52,7 @@ const Control = { ERROR: 1, READ: 2, SKIP: 4, SELECT: 8, WRITE: 16 };
 const REQUEST_BYTES = 16;
 /** Guests ask for up to 4 GiB at once; this much is copied at a time. */
 const CHUNK_BYTES = 65536;
+const ZEROS = new Uint8Array(CHUNK_BYTES);
 
 function powerOn(): State {
   const items = Array.from({ length: LAST_KEY + 1 }, () => new Uint8Array(0));
@@ -108,7 +109,7 @@ function copyOut(d: FwCfg, length: number, target: bigint): boolean {
     const size = Math.min(CHUNK_BYTES, length - done);
     const piece = item.subarray(d.state.offset, d.state.offset + size);
     d.state.offset += piece.length;
-    const chunk = piece.length > 0 ? piece : new Uint8Array(size);
+    const chunk = piece.length > 0 ? piece : ZEROS.subarray(0, size);
     const address = BigInt.asUintN(64, target + BigInt(done));
     if (write(d.world, d.addressSpace, address, chunk) !== 0) {
       trace(d, "guest-error", `DMA to 0x${address.toString(16)} fails`);

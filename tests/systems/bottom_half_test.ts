@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { isAlive, resolveAny } from "../../ecs/handle.ts";
-import { owners, setEngaged } from "../../ecs/owner.ts";
+import { owners } from "../../ecs/owner.ts";
 import { createWorld } from "../../ecs/world.ts";
 import {
   cancelBottomHalf,
@@ -9,6 +9,7 @@ import {
   runBottomHalves,
   scheduleBottomHalf,
 } from "../../systems/bottom_half.ts";
+import { engageGuard } from "../../systems/dispatch.ts";
 import { drop } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { createOwner } from "../../systems/topology.ts";
@@ -48,17 +49,17 @@ Deno.test("a queued bottom half pins its owner until it has run", () => {
 
 Deno.test("a guarded one runs with its device's re-entrancy flag set and leaves the flag as it was (S47)", () => {
   const { world, owner, half } = setUp();
-  const flag = () => owners(world).engaged[resolveAny(world, owner)];
+  const flag = () => owners(world).guard[resolveAny(world, owner)]?.engaged;
   const seen: unknown[] = [];
   scheduleBottomHalf(world, half("guarded", () => seen.push(flag())));
   scheduleBottomHalf(world, half("free", () => seen.push(flag()), false));
   runBottomHalves(world);
   seen.push(flag());
-  setEngaged(world, resolveAny(world, owner), true);
+  engageGuard(world, owner);
   scheduleBottomHalf(world, half("nested"));
   runBottomHalves(world);
   seen.push(flag());
-  assertEquals(seen, [1, 0, 0, 1]);
+  assertEquals(seen, [true, false, false, true]);
 });
 
 Deno.test("one that throws is reported; flag and pin are given back", () => {
@@ -71,7 +72,7 @@ Deno.test("one that throws is reported; flag and pin are given back", () => {
   );
   scheduleBottomHalf(world, half("good"));
   assertEquals([runBottomHalves(world), faults], [2, ['Bottom half "bad" failed: broken']]);
-  assertEquals(owners(world).engaged[resolveAny(world, owner)], 0);
+  assertEquals(owners(world).guard[resolveAny(world, owner)]?.engaged, false);
   drop(world, owner);
   assertEquals(isAlive(world, owner), false);
 });
