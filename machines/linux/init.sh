@@ -32,12 +32,20 @@ for file in /sys/bus/virtio/devices/*/device; do
 	done </etc/virtio-drivers
 done
 
-report() {
+status_port() {
 	for port in /sys/class/virtio-ports/*; do
 		[ -e "$port/name" ] || continue
 		read -r name <"$port/name"
-		[ "$name" = org.freehold.status ] && echo "$1" >"/dev/${port##*/}"
+		[ "$name" = org.freehold.status ] && echo "/dev/${port##*/}" && return
 	done
+	return 1
+}
+
+# The driver names its ports in a work queue of its own, which another hart may still be busy with.
+report() {
+	tries=0
+	until port=$(status_port) || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+	[ -n "$port" ] && echo "$1" >"$port"
 }
 
 # Feeds the serial line into a pipe: there, one end of input reaches whoever reads, shell or command. All characters are
