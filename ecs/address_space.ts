@@ -102,7 +102,7 @@ export function allSpaces(world: World): readonly Space[] {
  * @throws {StaleHandleError} if it was destroyed.
  */
 export function spaceOf(world: World, handle: AddressSpace): Space {
-  const space = spaces(world).record[handle % ID_LIMIT];
+  const space = spaces(world).record[handle & (ID_LIMIT - 1)];
   if (space !== undefined && space.handle === handle) return space;
   resolve(world, handle, AddressSpaceKind);
   throw new StaleHandleError("the address space was destroyed and waits for its readers");

@@ -10,7 +10,7 @@ export interface Kind {
   readonly name: string;
 }
 
-/** Ids are below this. */
+/** Ids are below this. `handle & (ID_LIMIT - 1)` is the id: bit operations take the low bits, also of large handles. */
 export const ID_LIMIT = 2 ** 24;
 
 /** A handle whose entity is gone, or that never named one of the wanted kind. */
@@ -79,7 +79,7 @@ export function handleOf<H extends number>(world: World, id: number): H {
  * @throws {StaleHandleError} if the entity is gone or is not of this kind.
  */
 export function resolve(world: World, handle: number, kind: Kind): number {
-  const id = handle < ID_LIMIT ? handle : handle % ID_LIMIT;
+  const id = handle & (ID_LIMIT - 1);
   const columns = identities(world);
   const found = columns.kind[id];
   if (found === kind && columns.generation[id] === (handle - id) / ID_LIMIT) return id;
@@ -88,20 +88,20 @@ export function resolve(world: World, handle: number, kind: Kind): number {
 
 /** Entity id of a handle of any kind. @throws {StaleHandleError} if the entity is gone. */
 export function resolveAny(world: World, handle: number): number {
-  const id = handle % ID_LIMIT;
+  const id = handle & (ID_LIMIT - 1);
   if (!isAlive(world, handle)) throw staleHandle(world, handle, "entity");
   return id;
 }
 
 /** Whether the handle's entity still exists (it may be dying). */
 export function isAlive(world: World, handle: number): boolean {
-  const id = handle % ID_LIMIT;
+  const id = handle & (ID_LIMIT - 1);
   const columns = identities(world);
   return columns.kind[id] !== undefined && columns.generation[id] === (handle - id) / ID_LIMIT;
 }
 
 function staleHandle(world: World, handle: number, wanted: string): StaleHandleError {
-  const id = handle % ID_LIMIT;
+  const id = handle & (ID_LIMIT - 1);
   const generation = (handle - id) / ID_LIMIT;
   const columns = identities(world);
   const now = columns.generation[id];

@@ -14,10 +14,12 @@ import { defineState, type World } from "../ecs/world.ts";
 import { markRegion } from "./dirty_windows.ts";
 
 /** Entities cut off from everything, and the ranges that the last views of dying address spaces show. */
-export interface Unlinked {
+interface Unlinked {
   readonly entities: number[];
   readonly ranges: Range[];
 }
+
+const NONE: Unlinked = { entities: [], ranges: [] };
 
 const limbo = defineState(() => ({
   /** Dropped and not yet dying, in the order of dropping. */
@@ -56,9 +58,10 @@ export function hasUnlinked(world: World): boolean {
 }
 
 /** Hands over what was unlinked before this commit, to be retired with it. */
-export function takeUnlinked(world: World): Unlinked {
+export function takeUnlinked(world: World): Readonly<Unlinked> {
   const state = limbo(world);
   const { unlinked } = state;
+  if (unlinked.entities.length === 0) return NONE;
   state.unlinked = { entities: [], ranges: [] };
   return unlinked;
 }

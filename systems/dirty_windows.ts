@@ -51,9 +51,10 @@ export function hasDirtySpaces(world: World): boolean {
 /** The spaces marked since the last call, in creation order. */
 export function takeDirtySpaces(world: World): Space[] {
   const { spaces } = dirty(world);
-  const taken = [...spaces].filter((space) => space.root !== 0);
+  const taken: Space[] = [];
+  for (const space of spaces) if (space.root !== 0) taken.push(space);
   spaces.clear();
-  return taken.sort((a, b) => creationOf(world, a.id) - creationOf(world, b.id));
+  return taken.length < 2 ? taken : taken.sort((a, b) => creationOf(world, a.id) - creationOf(world, b.id));
 }
 
 /** Every space is rendered anew at the next commit. */

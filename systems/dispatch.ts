@@ -62,14 +62,13 @@ export function readRange(
   attrs: number,
 ): number {
   const { access } = world;
-  access.hi = 0;
-  access.result = MemTx.OK;
   if (range === undefined) return fail(access, MemTx.DECODE_ERROR);
   const offset = offsetIn(range, hi, lo);
   const { ram, mmio } = range;
   if (ram !== undefined) {
     if (offset + size > range.limit) return readAcross(world, view, hi, lo, size, attrs);
-    if (size === 8) access.hi = ram.view.getInt32(offset + 4, true);
+    access.hi = size === 8 ? ram.view.getInt32(offset + 4, true) : 0;
+    access.result = MemTx.OK;
     return loadLow(ram.view, offset, size);
   }
   if ((attrs & Attrs.MEMORY) !== 0) return fail(access, MemTx.ACCESS_ERROR);
@@ -104,6 +103,7 @@ export function writeRange(
 }
 
 function fail(access: Access, result: number): number {
+  access.hi = 0;
   access.result = result;
   return 0;
 }
@@ -191,7 +191,7 @@ function openFrame(state: Epochs, attrs: number): Access {
 function close(world: World, range: Range, state: Epochs): void {
   if (range.guard !== undefined) range.guard.engaged = false;
   leaveScope(state);
-  if (state.depth === 0 && state.oldestRetired !== Infinity) commit(world);
+  if (state.depth === 0 && state.oldestRetired !== 0) commit(world);
 }
 
 function truncate(low: number, size: number): number {

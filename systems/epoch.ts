@@ -19,13 +19,13 @@ export interface Epochs {
   readonly readers: Reader[];
   /** Read scopes that are open on this thread's stack, which close in reverse order. */
   depth: number;
-  /** Epoch of the outermost scope; Infinity if none is open. */
+  /** Epoch of the outermost scope, while one is open. */
   scopeEpoch: number;
   /** Who opened each: a name, or the region whose handler runs. */
   readonly openers: (string | number)[];
   /** One access record per depth: a handler's own is not touched by the accesses that it makes. */
   readonly accesses: Access[];
-  /** Stamp of the oldest thing that waits to be reclaimed; Infinity if nothing does. */
+  /** Stamp of the oldest thing that waits to be reclaimed; 0 if nothing does. */
   oldestRetired: number;
 }
 
@@ -34,10 +34,10 @@ export const epochs = defineState((): Epochs => ({
   current: 1,
   readers: [],
   depth: 0,
-  scopeEpoch: Infinity,
+  scopeEpoch: 0,
   openers: [],
   accesses: [],
-  oldestRetired: Infinity,
+  oldestRetired: 0,
 }));
 
 /** The epoch of now. A reader whose own is lower may hold something stale. */
@@ -52,8 +52,8 @@ export function advanceEpoch(world: World): number {
 
 /** What was stamped below this is out of everybody's sight. */
 export function oldestReader(world: World): number {
-  const { scopeEpoch, readers } = epochs(world);
-  let oldest = scopeEpoch;
+  const { depth, scopeEpoch, readers } = epochs(world);
+  let oldest = depth > 0 ? scopeEpoch : Infinity;
   for (const reader of readers) if (reader.epoch < oldest) oldest = reader.epoch;
   return oldest;
 }
@@ -89,7 +89,7 @@ export function enterScope(world: World, opener: string | number): Epochs {
 }
 
 export function leaveScope(state: Epochs): void {
-  if (--state.depth === 0) state.scopeEpoch = Infinity;
+  state.depth--;
 }
 
 /** Who keeps the grace period from ending: the openers of scopes and readers that lag behind, for messages. */

@@ -32,11 +32,15 @@ const walks = defineState(() => ({
   late: [] as ListenerRecord[],
 }));
 
+const NOBODY: readonly ListenerRecord[] = [];
+
 /** begin, regionDel, regionNop, regionAdd. */
 export function announceChanges(world: World, changes: readonly ViewChange[]): void {
   const state = walks(world);
   state.isWalking = true;
-  for (const listener of audience(world, changes)) call(world, listener, () => listener.callbacks.begin?.());
+  for (const listener of audience(world, changes)) {
+    if (listener.callbacks.begin !== undefined) call(world, listener, () => listener.callbacks.begin?.());
+  }
   for (const change of changes) {
     const listeners = listenersOf(world, change.space.id);
     if (listeners.length === 0) continue;
@@ -48,12 +52,16 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
 
 /** commit, and the replay to those that registered meanwhile. The new views are published. */
 export function announceCommit(world: World, changes: readonly ViewChange[]): void {
-  for (const listener of audience(world, changes)) call(world, listener, () => listener.callbacks.commit?.());
-  for (const listener of walks(world).late.splice(0)) startListener(world, listener);
+  for (const listener of audience(world, changes)) {
+    if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
+  }
+  const { late } = walks(world);
+  if (late.length > 0) { for (const listener of late.splice(0)) startListener(world, listener); }
 }
 
 /** Whom a commit concerns: the listeners of the spaces that were re-rendered, or all ([C], S115). */
 function audience(world: World, changes: readonly ViewChange[]): readonly ListenerRecord[] {
+  if (changes.length === 0) return NOBODY;
   const all = allListeners(world);
   if (world.policy.notifyAllListeners || all.length === 0) return all;
   if (changes.length === 1) return listenersOf(world, changes[0]!.space.id);

@@ -48,12 +48,12 @@ export function retiredQueue(world: World): readonly Retired[] {
 
 export function canReclaim(world: World): boolean {
   const { oldestRetired } = epochs(world);
-  return oldestRetired !== Infinity && oldestRetired < oldestReader(world);
+  return oldestRetired !== 0 && oldestRetired < oldestReader(world);
 }
 
 /** Where dispatch sees at once, at the end of every access, that there is nothing to do. */
 function noteOldest(world: World): void {
-  epochs(world).oldestRetired = graveyards(world).queue[0]?.stamp ?? Infinity;
+  epochs(world).oldestRetired = graveyards(world).queue[0]?.stamp ?? 0;
 }
 
 /** Whether destructors run: they may only enqueue. */

@@ -9,7 +9,7 @@ import { containers } from "../ecs/container.ts";
 import { EMPTY_VIEW, type FlatView, type Range } from "../ecs/flat_view.ts";
 import { Flag, INHERITED, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
-import { mergeWindows, takeDirtySpaces } from "./dirty_windows.ts";
+import { hasDirtySpaces, mergeWindows, takeDirtySpaces } from "./dirty_windows.ts";
 import { compareViews, updateView } from "./update_view.ts";
 
 /** What one commit changes in one address space. */
@@ -21,8 +21,11 @@ export interface ViewChange {
   readonly added: readonly Range[];
 }
 
+const NOTHING: readonly ViewChange[] = [];
+
 /** Renders what was marked since the last call. Nothing is published yet. */
-export function renderChanges(world: World): ViewChange[] {
+export function renderChanges(world: World): readonly ViewChange[] {
+  if (!hasDirtySpaces(world)) return NOTHING;
   const dirty = takeDirtySpaces(world).map((space) => ({
     space,
     before: space.view,
