@@ -38,14 +38,20 @@ function machine(harts = 1) {
   const system = createContainer(world, { name: "system", size: 2n ** 64n, owner });
   const ram = createRam(world, { name: "ram", size: RAM_BYTES, owner, memory });
   addSubregion(world, system, RAM, ram);
-  const actions = { onWrite: (_value: number) => {} };
+  const actions = { onAccess: (_value: number) => {} };
   const board = createOwner(world, { name: "switch", owner, device: true });
   const lever = createMmio(world, {
     name: "lever",
     size: 0x1000,
     owner: board,
     state: actions,
-    ops: { write: (state, _offset, value) => state.onWrite(Number(value)) },
+    ops: {
+      read: (state) => {
+        state.onAccess(0);
+        return 0;
+      },
+      write: (state, _offset, value) => state.onAccess(Number(value)),
+    },
   });
   addSubregion(world, system, SWITCH, lever);
   const space = createAddressSpace(world, { name: "harts", root: system, owner });
@@ -95,8 +101,8 @@ Deno.test("a bank switched by a device's handler is read at once, at full speed 
   const banks = [m.more("bank 0"), m.more("bank 1")];
   banks.forEach((bank, i) => ramOf(m.world, bank).bytes.fill(0x11 * (i + 1)));
   for (const bank of banks) addSubregion(m.world, m.system, WINDOW, bank);
-  m.actions.onWrite = (value) => banks.forEach((bank, i) => setEnabled(m.world, bank, i === value));
-  m.actions.onWrite(0);
+  m.actions.onAccess = (value) => banks.forEach((bank, i) => setEnabled(m.world, bank, i === value));
+  m.actions.onAccess(0);
   m.start((asm) => {
     asm.li(s0, WINDOW);
     asm.li(s1, SWITCH);
@@ -117,7 +123,7 @@ Deno.test("memory that is unmapped faults from the next access on", () => {
   const m = machine();
   const bank = m.more("bank");
   addSubregion(m.world, m.system, WINDOW, bank);
-  m.actions.onWrite = () => delSubregion(m.world, m.system, bank);
+  m.actions.onAccess = () => delSubregion(m.world, m.system, bank);
   m.start((asm) => {
     asm.li(s0, WINDOW);
     asm.li(s1, SWITCH);
@@ -132,27 +138,29 @@ Deno.test("memory that is unmapped faults from the next access on", () => {
   m.dispose();
 });
 
-Deno.test("code that unmaps itself faults at its next instruction", () => {
-  const m = machine();
-  const bank = m.more("bank");
-  addSubregion(m.world, m.system, WINDOW, bank);
-  m.actions.onWrite = () => delSubregion(m.world, m.system, bank);
-  m.load(bank, (asm) => {
-    asm.sw(zero, 0, s1);
-    asm.li(a0, 99);
-  }, WINDOW);
-  m.start((asm) => {
-    asm.li(s0, WINDOW);
-    asm.li(s1, SWITCH);
-    asm.li(a0, 0);
-    asm.jr(s0);
-    endingHandler(asm);
+for (const access of ["sw", "lw"] as const) {
+  Deno.test(`code that unmaps itself by ${access} faults at its next instruction`, () => {
+    const m = machine();
+    const bank = m.more("bank");
+    addSubregion(m.world, m.system, WINDOW, bank);
+    m.actions.onAccess = () => delSubregion(m.world, m.system, bank);
+    m.load(bank, (asm) => {
+      asm[access](zero, 0, s1);
+      asm.li(a0, 99);
+    }, WINDOW);
+    m.start((asm) => {
+      asm.li(s0, WINDOW);
+      asm.li(s1, SWITCH);
+      asm.li(a0, 0);
+      asm.jr(s0);
+      endingHandler(asm);
+    });
+    m.hart.run(1000);
+    assertEquals([a0, a2].map((n) => m.hart.readRegister(n)), [0n, 1n]);
+    assertEquals(m.hart.readCsr(0x341), BigInt(WINDOW + 4));
+    m.dispose();
   });
-  m.hart.run(1000);
-  assertEquals([a0, a2].map((n) => m.hart.readRegister(n)), [0n, 1n]);
-  assertEquals(m.hart.readCsr(0x341), BigInt(WINDOW + 4));
-  m.dispose();
-});
+}
 
 Deno.test("memory that is freed and used again shows nothing of its former life", () => {
   const m = machine();
@@ -194,7 +202,7 @@ Deno.test("a device's stores reach decoded code, through an alias too", () => {
   );
   const patch = assembler();
   patch.addi(a0, a0, 100);
-  m.actions.onWrite = (value) => void write(m.world, m.space, value, patch.finish().bytes);
+  m.actions.onAccess = (value) => void write(m.world, m.space, value, patch.finish().bytes);
   m.start((asm) => {
     asm.li(s1, SWITCH);
     asm.la(s0, "patched");
@@ -251,7 +259,7 @@ Deno.test("moving windows and alias offsets are followed", () => {
   const view = createAlias(m.world, { name: "view", target: m.ram, offset: 0, size: 0x1000, owner: m.owner });
   addSubregion(m.world, m.system, WINDOW, view);
   const bytes = ramOf(m.world, m.ram).bytes;
-  m.actions.onWrite = (value) => {
+  m.actions.onAccess = (value) => {
     if (value === 1) setAliasOffset(m.world, view, 0x2000);
     else setAddress(m.world, view, WINDOW + 0x1000);
   };
