@@ -17,8 +17,13 @@ export interface Bus {
   readonly children: Device[];
 }
 
-export function newBus(bus: Omit<Bus, "children">): Bus {
-  return { ...bus, children: [] };
+/** What a bus is made with: capacity and callbacks may be left out. */
+export type BusOptions =
+  & Pick<Bus, "name" | "type" | "owner">
+  & Partial<Pick<Bus, "capacity" | "plugged" | "unplugged">>;
+
+export function newBus(options: BusOptions): Bus {
+  return { capacity: Infinity, plugged: undefined, unplugged: undefined, ...options, children: [] };
 }
 
 export function addToBus(bus: Bus, device: Device): void {

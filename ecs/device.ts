@@ -188,9 +188,12 @@ export function freeDeviceId(row: DeviceRow): void {
   if (ids.get(row.id) === row.device) ids.delete(row.id);
 }
 
+/** Forgets a device that is finalized, realized or not. */
 export function removeDeviceRow(row: DeviceRow): void {
   freeDeviceId(row);
-  tableOf(row.world).rows.delete(row.device);
+  const { rows, claims } = tableOf(row.world);
+  for (const [target, user] of claims) if (user === row.device) claims.delete(target);
+  rows.delete(row.device);
 }
 
 /** The device that goes by `id`. */

@@ -3,7 +3,7 @@
  * work yet; and what was created is dropped again, whole.
  */
 import type { AddressSpace } from "../ecs/address_space.ts";
-import { addToBus, type Bus, newBus, removeFromBus } from "../ecs/bus.ts";
+import { addToBus, type Bus, type BusOptions, newBus, removeFromBus } from "../ecs/bus.ts";
 import type { Clock } from "../ecs/clock.ts";
 import {
   addBusToRow,
@@ -53,7 +53,7 @@ export function createDevice<S extends object, P extends PropertyDeclarations>(
   type: DeviceType<S, P>,
   options: DeviceOptions,
 ): Device {
-  return create(world, type as unknown as DeviceType, options, undefined);
+  return create(world, type as DeviceType, options, undefined);
 }
 
 function create(world: World, type: DeviceType, options: DeviceOptions, parent: Device | undefined): Device {
@@ -143,8 +143,8 @@ function createParts(row: DeviceRow): void {
 }
 
 /** A bus that `owner` offers. */
-export function createBus(world: World, bus: Omit<Bus, "children" | "capacity"> & { readonly capacity?: number }): Bus {
-  const created = newBus({ capacity: Infinity, ...bus });
+export function createBus(world: World, options: BusOptions): Bus {
+  const created = newBus(options);
   addBusToRow(world, created);
   return created;
 }

@@ -7,7 +7,7 @@ import { armTimer, atUnrealize, defineDevice, schedule, setLine } from "../../ma
 import { runBottomHalves } from "../../systems/bottom_half.ts";
 import { createBus, createDevice, devicesOn } from "../../systems/create_device.ts";
 import { write } from "../../systems/dma.ts";
-import { onFinalize } from "../../systems/finalize.ts";
+import { drop, onFinalize } from "../../systems/finalize.ts";
 import { connect, driveInput } from "../../systems/interrupts.ts";
 import {
   deviceRegion,
@@ -21,7 +21,7 @@ import {
   unrealize,
 } from "../../systems/plug.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import { addSubregion, registerListener, unregisterListener } from "../../systems/topology.ts";
+import { addSubregion, createOwner, registerListener, unregisterListener } from "../../systems/topology.ts";
 import { type Rig, withRig } from "../machines/devices/rig.ts";
 
 const powerOn = () => ({ value: 0, kept: 0, inputs: [0, 0], alarms: 0, work: 0 });
@@ -356,6 +356,23 @@ Deno.test(
 );
 
 Deno.test(
+  "a device that dies with its owner, without unplug, gives its backend back",
+  withRig((rig) => {
+    const { world, machine, space: addressSpace, clock } = rig;
+    const owner = createOwner(world, { name: "board", owner: machine });
+    const quiet = defineDevice<object, { backend: ReturnType<typeof backendProperty> }>({
+      type: "quiet",
+      description: "arms nothing",
+      properties: { backend: backendProperty() },
+      state: () => ({}),
+    });
+    plug(world, quiet, { id: "first", owner, addressSpace, clock, properties: { backend: BACKEND } });
+    drop(world, owner);
+    assertEquals([claimant(world, BACKEND), deviceById(world, "first")], [undefined, undefined]);
+  }),
+);
+
+Deno.test(
   "reset gives power-on state but for what survives, and tells inputs that are high again",
   withRig((rig) => {
     const device = rig.plug(widgetType(), 0x1000);
@@ -388,8 +405,6 @@ Deno.test(
       owner: bridge,
       type: "slots",
       capacity: 1,
-      plugged: undefined,
-      unplugged: undefined,
     });
     const log: string[] = [];
     const leafType = {
