@@ -63,6 +63,26 @@ Deno.test("a reboot reloads the images and keeps the rest of RAM", async () => {
   assertEquals((await runToEnd({ kernel: rebooting })).output, "i1i2i3");
 });
 
+Deno.test("a reboot resets the devices", async () => {
+  const SCRATCH = 7;
+  const kernel = program((asm) => {
+    asm.li(x.s0, UART);
+    asm.lbu(x.a0, SCRATCH, x.s0);
+    asm.addi(x.a0, x.a0, 48);
+    send(asm, x.a0);
+    asm.li(x.t1, 1);
+    asm.sb(x.t1, SCRATCH, x.s0);
+    asm.li(x.s1, RAM + 0x10_0000);
+    asm.lw(x.a1, 0, x.s1);
+    asm.sw(x.t1, 0, x.s1);
+    asm.bnez(x.a1, "off");
+    finish(asm, RESET);
+    asm.label("off");
+    finish(asm, POWER_OFF);
+  });
+  assertEquals((await runToEnd({ kernel })).output, "00");
+});
+
 Deno.test("where reboots are not allowed the machine stops at the first, with status 0", async () => {
   const { exit, output } = await runToEnd({ kernel: rebooting, rebootAllowed: false });
   assertEquals([exit.reason, exit.status, output], ["reset", 0, "i1"]);
