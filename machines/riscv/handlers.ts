@@ -5,9 +5,10 @@ import { branch, branchIf, type Label, set, type Statement, type Statements, sto
 import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
 import type { Semantics } from "./instruction.ts";
 import * as at from "./layout.ts";
-import { type Mmu, NO_ADDRESS, tlbOffset } from "./mmu.ts";
+import { type Mmu, NO_ADDRESS } from "./mmu.ts";
 import type { Form } from "./opcodes.ts";
 import { READ, WRITE } from "./page_walk.ts";
+import { tlbOffset } from "./translate.ts";
 
 /** The interpreter's registers. */
 export interface Machine {

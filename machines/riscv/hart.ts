@@ -5,7 +5,6 @@
 import type { AddressSpace } from "../../ecs/address_space.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
-import type { AccessSize } from "../../ecs/region.ts";
 import type { World } from "../../ecs/world.ts";
 import type { Bus, BusEvents } from "./bus.ts";
 import { type Counter, Counters } from "./counters.ts";
@@ -17,9 +16,11 @@ import type { Semantics } from "./instruction.ts";
 import { firstInterrupt, takableInterrupts } from "./interrupts.ts";
 import * as at from "./layout.ts";
 import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
+import { OutsideAccess } from "./outside_access.ts";
 import { Pmp } from "./pmp.ts";
 import { MPP_SHIFT, MSTATUS, MSTATUS_RESET, statusBits } from "./status.ts";
 import { SpaceBus } from "./space_bus.ts";
+import { Tlb } from "./tlb.ts";
 import { enterTrap, modeOf, returnFromMachine, returnFromSupervisor } from "./trap.ts";
 
 export interface HartOptions {
@@ -78,6 +79,8 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   readonly #memory: GuestMemory;
   readonly #execution: Execution;
   readonly #bus: Bus;
+  readonly #outside: OutsideAccess;
+  readonly #tlb: Tlb;
   readonly #u16: Uint16Array;
   readonly #counters = new Counters();
   #mode: Mode = M_MODE;
@@ -108,7 +111,9 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     const { writer } = this.#execution.pages;
     for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
     this.decodeSingle(this.base, -1);
+    this.#tlb = new Tlb(options.memory, this.state);
     this.#bus = options.connect(this);
+    this.#outside = new OutsideAccess(this.state, this.#bus);
     this.mapChanged();
     this.reset({ pc: 0n });
   }
@@ -122,6 +127,8 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   /** Sets the state that the specification asks for (3.4), and clears all else. */
   reset({ pc, a0 = 0n, a1 = 0n, a2 = 0n }: ResetState): void {
     const { state } = this;
+    // Images may have been loaded since, without a word.
+    this.#execution.pages.drop(0, this.#memory.bytes.length);
     for (let field = at.X; field < at.PC; field += 8) state.set(field, 0n);
     for (const field of Object.values(at.CSR)) state.set(field, 0n);
     for (let i = 0; i < at.IDLE_COUNTER_COUNT; i++) state.set(at.IDLE_COUNTERS + 8 * i, 0n);
@@ -312,48 +319,37 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
 
   load(_base: number, bytes: number): number {
     this.#isStale = false;
-    if (!this.#read(bytes)) return this.#accessFault(at.CAUSE.loadAccess);
+    if (!this.#outside.read(bytes)) return this.#accessFault(at.CAUSE.loadAccess);
     return this.#isStale ? at.FETCH_AGAIN : at.CONTINUE;
   }
 
   store(_base: number, bytes: number): number {
     this.#isStale = false;
-    if (!this.#write(bytes)) return this.#accessFault(at.CAUSE.storeAccess);
+    if (!this.#outside.write(bytes)) return this.#accessFault(at.CAUSE.storeAccess);
     return this.#isStale ? at.FETCH_AGAIN : at.CONTINUE;
   }
 
   loadPhysical(): number {
-    return this.#read(8) ? 0 : 1;
+    return this.#outside.read(8) ? 0 : 1;
   }
 
   storePhysical(): number {
-    return this.#write(8) ? 0 : 1;
+    return this.#outside.write(8) ? 0 : 1;
   }
 
   fetchHalfword(): number {
-    return this.#read(2) ? this.state.get32(at.VALUE) : -1;
+    return this.#outside.read(2) ? this.state.get32(at.VALUE) : -1;
   }
 
   flushFetches(): void {
-    for (let context = 0; context < at.CONTEXTS; context++) {
-      const table = this.base + at.TLB + context * at.TLB_CONTEXT_BYTES + at.FETCH_TABLE;
-      this.#memory.bytes.fill(0xff, table, table + at.TLB_TABLE_BYTES);
-    }
+    this.#tlb.flushFetches();
   }
 
   // --- BusEvents
 
   mapChanged(): void {
-    const ranges = this.#bus.ranges().slice(0, at.RANGE_LIMIT);
-    for (const [i, { first, last, offset, stores }] of ranges.entries()) {
-      const entry = at.RANGES + i * at.RANGE_BYTES;
-      this.state.set(entry, first);
-      this.state.set(entry + 8, last);
-      this.state.set32(entry + 16, offset);
-      this.state.set32(entry + 20, stores);
-    }
-    this.state.set32(at.RANGE_COUNT, ranges.length);
-    this.#flush(at.CONTEXTS);
+    this.#tlb.setRanges(this.#bus.ranges());
+    this.#isStale = true;
   }
 
   unmapped(offset: number, length: number): void {
@@ -470,68 +466,20 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   }
 
   #updateContexts() {
-    const { state } = this;
-    const status = statusBits(state);
+    const status = statusBits(this.state);
     const dataMode = (status & MSTATUS.MPRV) !== 0 && this.#mode === M_MODE
       ? modeOf((status & MSTATUS.MPP) >>> MPP_SHIFT)
       : this.#mode;
     const data = dataMode === S_MODE && (status & MSTATUS.SUM) !== 0 ? at.SUPERVISOR_SUM : dataMode;
-    state.set32(at.DATA_CONTEXT, data);
-    state.set32(at.FETCH_CONTEXT, this.#mode);
-    state.set32(at.DATA_TLB, this.base + at.TLB + data * at.TLB_CONTEXT_BYTES);
-    state.set32(at.FETCH_TLB, this.base + at.TLB + this.#mode * at.TLB_CONTEXT_BYTES);
-    state.set32(at.MXR, (status & MSTATUS.MXR) === 0 ? 0 : 1);
+    this.#tlb.choose(data, this.#mode);
+    this.state.set32(at.MXR, (status & MSTATUS.MXR) === 0 ? 0 : 1);
     this.#isStale = true;
   }
 
   /** Empties the TLBs of the first contexts: those below machine mode, or all. */
   #flush(contexts: number) {
-    const start = this.base + at.TLB;
-    this.#memory.bytes.fill(0xff, start, start + contexts * at.TLB_CONTEXT_BYTES);
-    this.#memory.bytes.fill(0, this.base + at.SUPERPAGES, this.base + at.SUPERPAGES + at.SUPERPAGE_BITS / 8);
+    this.#tlb.flush(contexts);
     this.#isStale = true;
-  }
-
-  /** Memory at PHYSICAL to VALUE; false if the access failed. */
-  #read(bytes: number): boolean {
-    const { state } = this;
-    const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
-    const within = lo & (bytes - 1);
-    if (within !== 0) return this.#readMisaligned(hi, lo - within, bytes, within);
-    const low = this.#bus.read(hi, lo, bytes as AccessSize);
-    state.set32(at.VALUE, low);
-    state.set32(at.VALUE + 4, bytes === 8 ? this.#bus.high : 0);
-    return !this.#bus.failed;
-  }
-
-  /** Two aligned reads around the access, as QEMU does. It lies within a page, so the upper half stays. */
-  #readMisaligned(hi: number, lo: number, bytes: number, within: number): boolean {
-    let both = 0n;
-    for (const half of [1, 0]) {
-      const low = this.#bus.read(hi, lo + half * bytes, bytes as AccessSize);
-      if (this.#bus.failed) return false;
-      const high = bytes === 8 ? this.#bus.high : 0;
-      const value = BigInt.asUintN(8 * bytes, BigInt(high >>> 0) << 32n | BigInt(low >>> 0));
-      both = both << BigInt(8 * bytes) | value;
-    }
-    this.state.set(at.VALUE, BigInt.asUintN(8 * bytes, both >> BigInt(8 * within)));
-    return true;
-  }
-
-  /** VALUE to memory at PHYSICAL; false if the access failed. Misaligned, it is one of bytes, as QEMU's. */
-  #write(bytes: number): boolean {
-    const { state } = this;
-    const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
-    const valueLo = state.get32(at.VALUE), valueHi = state.get32(at.VALUE + 4);
-    if ((lo & (bytes - 1)) === 0) {
-      const value = valueLo & (bytes < 4 ? (1 << 8 * bytes) - 1 : -1);
-      return !this.#bus.write(hi, lo, bytes as AccessSize, value, bytes === 8 ? valueHi : 0);
-    }
-    for (let i = 0; i < bytes; i++) {
-      const byte = ((i < 4 ? valueLo : valueHi) >>> (8 * (i & 3))) & 0xff;
-      if (this.#bus.write(hi, lo + i, 1, byte, 0)) return false;
-    }
-    return true;
   }
 
   #accessFault(cause: number): number {

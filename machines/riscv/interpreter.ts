@@ -21,10 +21,12 @@ import {
 import { currentPc, handler, type Machine, saved, slotField, writeRd } from "./handlers.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
-import { defineMmu, FETCH_SINGLE, FETCH_TRAPPED, type Mmu, tlbOffset } from "./mmu.ts";
+import { FETCH_SINGLE, FETCH_TRAPPED } from "./fetch_path.ts";
+import { defineMmu, type Mmu } from "./mmu.ts";
 import { defineMultiply } from "./multiply.ts";
 import { FORMS } from "./opcodes.ts";
 import { parameter } from "./page_walk.ts";
+import { tlbOffset } from "./translate.ts";
 import { defineSoftFloat } from "./soft_float.ts";
 
 /** Pages of the largest memory that a 32-bit WebAssembly memory can have: one module serves every machine. */

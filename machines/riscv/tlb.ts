@@ -1,0 +1,58 @@
+/**
+ * A hart's TLBs and its table of guest memory, as TypeScript empties and fills them. Generated code fills the TLBs
+ * (`mmu.ts`); their contexts have the numbers of modes, and one more for supervisor mode with SUM.
+ */
+import type { GuestMemory } from "../../ecs/ram_block.ts";
+import type { MemoryRange } from "./bus.ts";
+import type { HartState } from "./hart_state.ts";
+import * as at from "./layout.ts";
+
+export class Tlb {
+  readonly #bytes: Uint8Array;
+  readonly #state: HartState;
+
+  constructor(memory: GuestMemory, state: HartState) {
+    this.#bytes = memory.bytes;
+    this.#state = state;
+  }
+
+  /** Which contexts loads and stores, and fetches, use from now on. */
+  choose(data: number, fetch: number): void {
+    const state = this.#state;
+    const start = state.base + at.TLB;
+    state.set32(at.DATA_CONTEXT, data);
+    state.set32(at.FETCH_CONTEXT, fetch);
+    state.set32(at.DATA_TLB, start + data * at.TLB_CONTEXT_BYTES);
+    state.set32(at.FETCH_TLB, start + fetch * at.TLB_CONTEXT_BYTES);
+  }
+
+  /** Empties the first contexts: those below machine mode, or all. */
+  flush(contexts: number): void {
+    const { base } = this.#state;
+    const start = base + at.TLB;
+    this.#bytes.fill(0xff, start, start + contexts * at.TLB_CONTEXT_BYTES);
+    this.#bytes.fill(0, base + at.SUPERPAGES, base + at.SUPERPAGES + at.SUPERPAGE_BITS / 8);
+  }
+
+  /** Forgets which decoded pages belong to addresses. */
+  flushFetches(): void {
+    for (let context = 0; context < at.CONTEXTS; context++) {
+      const table = this.#state.base + at.TLB + context * at.TLB_CONTEXT_BYTES + at.FETCH_TABLE;
+      this.#bytes.fill(0xff, table, table + at.TLB_TABLE_BYTES);
+    }
+  }
+
+  /** Publishes what is guest memory, the likeliest first; what does not fit is reached through the bus. */
+  setRanges(ranges: readonly MemoryRange[]): void {
+    const published = ranges.slice(0, at.RANGE_LIMIT);
+    for (const [i, { first, last, offset, stores }] of published.entries()) {
+      const entry = at.RANGES + i * at.RANGE_BYTES;
+      this.#state.set(entry, first);
+      this.#state.set(entry + 8, last);
+      this.#state.set32(entry + 16, offset);
+      this.#state.set32(entry + 20, stores);
+    }
+    this.#state.set32(at.RANGE_COUNT, published.length);
+    this.flush(at.CONTEXTS);
+  }
+}
