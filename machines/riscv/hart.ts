@@ -124,8 +124,12 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     freeRange(this.#memory, this.base, at.HART_BYTES);
   }
 
-  /** Sets the state that the specification asks for (3.4), and clears all else. */
+  /**
+   * Sets the state that the specification asks for (3.4), and clears all else.
+   * @throws Error while the hart runs: a device asks for the end of `run` first.
+   */
   reset({ pc, a0 = 0n, a1 = 0n, a2 = 0n }: ResetState): void {
+    if (this.#isRunning) throw new Error(`hart ${this.id} is reset while it runs`);
     const { state } = this;
     // Images may have been loaded since, without a word.
     this.#execution.pages.drop(0, this.#memory.bytes.length);
