@@ -1,6 +1,5 @@
 /** Bus: where devices of one kind are plugged in below the device or machine that offers it. */
-import type { Device } from "./device.ts";
-import type { Owner } from "./owner.ts";
+import type { Device, Owner } from "./owner.ts";
 
 export interface Bus {
   readonly name: string;

@@ -1,5 +1,5 @@
 /** Clock: a source of virtual time, in nanoseconds since the start of the machine, and the timers that are armed on it. */
-import type { Timer } from "./timer.ts";
+import type { Owner } from "./owner.ts";
 
 export interface Clock {
   readonly name: string;
@@ -13,9 +13,35 @@ export interface Clock {
   armings: number;
 }
 
+/** A callback that a clock owes to an owner at a deadline. An armed timer pins its owner (callback reference). */
+export interface Timer {
+  readonly name: string;
+  readonly owner: Owner;
+  readonly clock: Clock;
+  readonly callback: () => void;
+  /** Nanoseconds on the clock; meaningful while armed. */
+  deadline: number;
+  /** Rank among equal deadlines. */
+  order: number;
+  /** Index in the clock's heap; -1 while not armed. */
+  position: number;
+  /** A deleted timer is never armed again. */
+  deleted: boolean;
+}
+
 /** A clock that reads `now`. */
 export function newClock(name: string, now: () => number, onDeadlineChange?: () => void): Clock {
   return { name, now, onDeadlineChange, armed: [], armings: 0 };
+}
+
+/** A timer that is not armed. */
+export function newTimer(name: string, owner: Owner, clock: Clock, callback: () => void): Timer {
+  return { name, owner, clock, callback, deadline: 0, order: 0, position: -1, deleted: false };
+}
+
+/** Ends the timer's life. It must not be armed. */
+export function markTimerDeleted(timer: Timer): void {
+  timer.deleted = true;
 }
 
 /** Enters a timer with its deadline set. It must not be in a heap. */

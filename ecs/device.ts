@@ -6,18 +6,15 @@
 import type { AddressSpace } from "./address_space.ts";
 import type { BottomHalf } from "./bottom_half.ts";
 import type { Bus } from "./bus.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import { nameOf, resolve } from "./handle.ts";
 import type { InputLine, Level, OutputLine } from "./irq.ts";
-import { type Owner, OwnerKind } from "./owner.ts";
+import { type Device, type Owner, OwnerKind } from "./owner.ts";
 import type { PropertiesOf, PropertyDeclarations, PropertyValues } from "./property.ts";
 import type { MmioOps, Region } from "./region.ts";
-import type { Timer } from "./timer.ts";
 import { defineState, type World } from "./world.ts";
 
-declare const device: unique symbol;
-/** Handle of an owner that is a device. */
-export type Device = Owner & { readonly [device]: true };
+export type { Device };
 
 /** One device as its handlers see it: the first argument of every handler. */
 export interface Instance<S extends object, P extends object> {

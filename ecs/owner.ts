@@ -10,6 +10,10 @@ declare const owner: unique symbol;
 /** Handle of an entity that may own others: machine, device, backend. */
 export type Owner = number & { readonly [owner]: true };
 
+declare const device: unique symbol;
+/** Handle of a device: an owner that models a piece of hardware (`device.ts`). */
+export type Device = Owner & { readonly [device]: true };
+
 export const OwnerKind = defineKind("owner");
 
 /** Where an entity stands in its life (specification 2.3). */

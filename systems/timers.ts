@@ -1,9 +1,17 @@
 /** Timers: armed on a clock, fired when due, cancelled when their owner goes. */
-import { type Clock, dueTimers, enterTimer, leaveTimer, newClock } from "../ecs/clock.ts";
+import {
+  type Clock,
+  dueTimers,
+  enterTimer,
+  leaveTimer,
+  markTimerDeleted,
+  newClock,
+  newTimer,
+  type Timer,
+} from "../ecs/clock.ts";
 import type { DeviceRow, Instance } from "../ecs/device.ts";
 import { DeviceError } from "../ecs/device.ts";
 import type { Owner } from "../ecs/owner.ts";
-import { markTimerDeleted, newTimer, type Timer } from "../ecs/timer.ts";
 import type { World } from "../ecs/world.ts";
 import { reference, release } from "./finalize.ts";
 

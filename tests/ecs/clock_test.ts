@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Clock, dueTimers, enterTimer, leaveTimer, newClock } from "../../ecs/clock.ts";
+import { type Clock, dueTimers, enterTimer, leaveTimer, newClock, newTimer, type Timer } from "../../ecs/clock.ts";
 import type { Owner } from "../../ecs/owner.ts";
-import { newTimer, type Timer } from "../../ecs/timer.ts";
 
 const owner = 1 as Owner;
 
