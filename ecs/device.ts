@@ -9,7 +9,7 @@ import type { Bus } from "./bus.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { nameOf, resolve } from "./handle.ts";
 import type { InputLine, Level, OutputLine } from "./irq.ts";
-import { type Device, type Owner, OwnerKind } from "./owner.ts";
+import { type Device, OwnerKind } from "./owner.ts";
 import type { PropertiesOf, PropertyDeclarations, PropertyValues } from "./property.ts";
 import type { MmioOps, Region } from "./region.ts";
 import { defineState, type World } from "./world.ts";
