@@ -89,6 +89,21 @@ Deno.test("virtio devices fill the slots from the last, in the order given", asy
   assertEquals((await run(`-bios none -kernel @/k ${devices}`, { k, d: new Uint8Array(512) })).output, "420");
 });
 
+Deno.test("a virtio device goes where bus= says, and -global switches the slots to version 2", async () => {
+  const k = program((asm) => {
+    for (const register of [0x1000_1004, 0x1000_1008]) {
+      asm.li(x.t0, register);
+      asm.lwu(x.a0, 0, x.t0);
+      asm.addi(x.a0, x.a0, 48);
+      send(asm, x.a0);
+    }
+    finish(asm, POWER_OFF);
+  }).bytes;
+  const rng = "-bios none -kernel @/k -device virtio-rng-device,bus=virtio-mmio-bus.0";
+  assertEquals((await run(rng, { k })).output, "14");
+  assertEquals((await run(`${rng} -global virtio-mmio.force-legacy=false`, { k })).output, "24");
+});
+
 Deno.test("with -icount two runs print the same times", async () => {
   const k = program((asm) => {
     asm.csrr(x.a0, "time");
