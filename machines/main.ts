@@ -120,7 +120,8 @@ async function runOnTerminal(build: (terminalFor: TerminalFor) => VirtMachine): 
 
 /** Calls `handle` with the exit status when a signal comes; returns what ends that. */
 function onSignals(handle: (status: number) => void): () => void {
-  const listeners = Object.entries(SIGNALS).map(([name, number]) => {
+  const heard = Object.entries(SIGNALS).filter(([name]) => name === "SIGINT" || Deno.build.os !== "windows");
+  const listeners = heard.map(([name, number]) => {
     const listener = () => handle(128 + number);
     Deno.addSignalListener(name as keyof typeof SIGNALS, listener);
     return () => Deno.removeSignalListener(name as keyof typeof SIGNALS, listener);
