@@ -1,6 +1,6 @@
 /** What each form of an instruction does in the interpreter: statements made from the semantics in the table. */
 import { call, choose, type Expr, i32, i64, type Local } from "../wasm/expression.ts";
-import type { Global } from "../wasm/module.ts";
+import { type Global, readGlobal } from "../wasm/module.ts";
 import { branch, branchIf, type Label, set, type Statement, type Statements, store, when } from "../wasm/statement.ts";
 import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
 import type { Semantics } from "./instruction.ts";
@@ -211,12 +211,15 @@ function floatHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shap
       branchIf(m.labels.illegal, i32.gt_u(m.rm, i32.const(4))),
     ]),
   ];
+  // A result for an integer register changes no float state but flags.
+  const isInteger = s.file === "x";
   return [
     requireFloat(m),
     ...(s.rounds ? dynamic : []),
+    ...(isInteger ? [set(m.address, readGlobal(m.flags))] : []),
     ...code,
     writeRd(m, value),
-    dirtyFloat(m),
+    isInteger ? when(i32.ne(readGlobal(m.flags), m.address), [dirtyFloat(m)]) : dirtyFloat(m),
     ...advance(m, length),
   ];
 }

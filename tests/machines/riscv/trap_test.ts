@@ -220,6 +220,23 @@ Deno.test("float writes make FS dirty and SD visible; reads don't", () => {
   assertEquals(bench.hart.readRegister(a1), 0x8000_000a_0000_6000n);
 });
 
+Deno.test("float instructions with an integer result make FS dirty only by a new flag", () => {
+  const bench = prepared((asm) => {
+    asm.feq_d(a0, 1, 1);
+    asm.fclass_d(a0, 1);
+    asm.fcvt_l_d(a0, 1);
+    asm.csrr(a0, "mstatus");
+    asm.fcvt_l_d(a1, 2);
+    asm.csrr(a1, "mstatus");
+  }, M_MODE);
+  bench.hart.writeCsr(CSR.mstatus, 1n << 13n);
+  bench.hart.writeRegister(32 + 1, 0x3ff0_0000_0000_0000n);
+  bench.hart.writeRegister(32 + 2, 0x3ff8_0000_0000_0000n);
+  bench.hart.run(6);
+  assertEquals(bench.hart.readRegister(a0), 0xa_0000_2000n);
+  assertEquals(bench.hart.readRegister(a1), 0x8000_000a_0000_6000n);
+});
+
 Deno.test("a rounding mode that is reserved in frm is illegal where it is used", () => {
   const bench = prepared((asm) => asm.fadd_d(1, 2, 3, "dyn"), M_MODE);
   bench.hart.writeCsr(CSR.mstatus, 1n << 13n);
