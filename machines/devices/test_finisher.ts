@@ -43,5 +43,5 @@ export const testFinisher = defineDevice<object, typeof properties>({
   description: "SiFive test finisher: power off, reset",
   properties,
   state: () => ({}),
-  regions: { registers: { size: 0x1000, registers: REGISTERS } },
+  regions: { registers: { size: 0x1000, registers: REGISTERS, valid: { min: 2, max: 4 } } },
 });

@@ -27,3 +27,16 @@ Deno.test(
     assertEquals(asked, [0]);
   }),
 );
+
+Deno.test(
+  "bytes and doublewords are refused",
+  withRig((rig) => {
+    const asked: number[] = [];
+    rig.plug(testFinisher, 0x100000, { host: { shutdown: (status: number) => void asked.push(status), reset() {} } });
+    assertEquals(
+      [1, 2, 4, 8].map((size) => rig.write(0x100000, 0x5555 & (size === 1 ? 0xff : -1), size as 1 | 2 | 4 | 8) !== 0),
+      [true, false, false, true],
+    );
+    assertEquals(asked, [0, 0]);
+  }),
+);
