@@ -22,6 +22,7 @@ export interface DecodedPageUsers {
   pageCreated(source: number): void;
   /** Pages were dropped: forget all fetch translations. */
   pagesDropped(): void;
+  fillBytes(start: number, value: number, length: number): void;
 }
 
 /** Offset from the hart's base of an operand's register 0, by instruction: X or F. */
@@ -135,7 +136,7 @@ export class DecodedPages {
     if (this.#free.length === 0) this.#evict();
     const page = this.#free.pop();
     if (page === undefined) throw new RangeError("the pool of decoded pages is empty");
-    this.#memory.bytes.fill(0, page, page + at.PAGE_SENTINEL);
+    this.#users.fillBytes(page, 0, at.PAGE_SENTINEL);
     this.writer.special(page + at.PAGE_SENTINEL, SENTINEL, 2);
     this.#i32[(page + at.PAGE_SOURCE) >>> 2] = source;
     this.#i32[(page + at.PAGE_STORES) >>> 2] = 0;
@@ -161,7 +162,7 @@ export class DecodedPages {
       if (page === 0) continue;
       const first = Math.max(offset - source - 2, 0) & ~1;
       const last = Math.min(end - source, at.PAGE_BYTES);
-      this.#memory.bytes.fill(0, page + (first << at.SLOT_SHIFT), page + (((last + 1) & ~1) << at.SLOT_SHIFT));
+      this.#users.fillBytes(page + (first << at.SLOT_SHIFT), 0, (((last + 1) & ~1) - first) << at.SLOT_SHIFT);
     }
   }
 

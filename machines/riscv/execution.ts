@@ -97,6 +97,10 @@ export class Execution implements DecodedPageUsers {
     for (const hart of this.#harts) this.exports.dropWriters(hart.base, source);
   }
 
+  fillBytes(start: number, value: number, length: number): void {
+    this.exports.fillBytes(start, value, length);
+  }
+
   pagesDropped(): void {
     for (const hart of this.#harts) hart.flushFetches();
   }

@@ -111,7 +111,7 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     const { writer } = this.#execution.pages;
     for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
     this.decodeSingle(this.base, -1);
-    this.#tlb = new Tlb(options.memory, this.state);
+    this.#tlb = new Tlb(this.#execution.exports.fillBytes, this.state);
     this.#bus = options.connect(this);
     this.#outside = new OutsideAccess(this.state, this.#bus);
     this.mapChanged();

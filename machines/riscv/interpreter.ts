@@ -36,6 +36,8 @@ const MAXIMUM_PAGES = 65536;
 export interface InterpreterExports {
   /** Runs the hart at `base` until BUDGET is spent. */
   run(base: number): void;
+  /** Fills guest memory with a byte. */
+  fillBytes(start: number, value: number, length: number): void;
   /** Drops the translations of one page; 1 if only dropping all of them will do. */
   fenceAddress(base: number, address: bigint): number;
   /** Drops the write translations that lead to a page of guest memory. */

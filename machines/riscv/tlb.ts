@@ -2,17 +2,19 @@
  * A hart's TLBs and its table of guest memory, as TypeScript empties and fills them. Generated code fills the TLBs
  * (`mmu.ts`); their contexts have the numbers of modes, and one more for supervisor mode with SUM.
  */
-import type { GuestMemory } from "../../ecs/ram_block.ts";
 import type { MemoryRange } from "./bus.ts";
 import type { HartState } from "./hart_state.ts";
 import * as at from "./layout.ts";
 
+/** Fills guest memory with a byte. */
+export type FillBytes = (start: number, value: number, length: number) => void;
+
 export class Tlb {
-  readonly #bytes: Uint8Array;
+  readonly #fill: FillBytes;
   readonly #state: HartState;
 
-  constructor(memory: GuestMemory, state: HartState) {
-    this.#bytes = memory.bytes;
+  constructor(fill: FillBytes, state: HartState) {
+    this.#fill = fill;
     this.#state = state;
   }
 
@@ -29,16 +31,15 @@ export class Tlb {
   /** Empties the first contexts: those below machine mode, or all. */
   flush(contexts: number): void {
     const { base } = this.#state;
-    const start = base + at.TLB;
-    this.#bytes.fill(0xff, start, start + contexts * at.TLB_CONTEXT_BYTES);
-    this.#bytes.fill(0, base + at.SUPERPAGES, base + at.SUPERPAGES + at.SUPERPAGE_BITS / 8);
+    this.#fill(base + at.TLB, 0xff, contexts * at.TLB_CONTEXT_BYTES);
+    this.#fill(base + at.SUPERPAGES, 0, at.SUPERPAGE_BITS / 8);
   }
 
   /** Forgets which decoded pages belong to addresses. */
   flushFetches(): void {
     for (let context = 0; context < at.CONTEXTS; context++) {
       const table = this.#state.base + at.TLB + context * at.TLB_CONTEXT_BYTES + at.FETCH_TABLE;
-      this.#bytes.fill(0xff, table, table + at.TLB_TABLE_BYTES);
+      this.#fill(table, 0xff, at.TLB_TABLE_BYTES);
     }
   }
 
