@@ -15,8 +15,8 @@ export class RunawayCommitError extends Error {
   override readonly name = "RunawayCommitError";
 }
 
-/** Rounds of one commit: callbacks and finalize may cause another, but not for ever. */
-const ROUNDS_MAX = 100;
+/** Rounds of one commit in which views change: callbacks may cause another, but not for ever. */
+const ANNOUNCEMENTS_MAX = 100;
 
 const transactions = defineState(() => ({ depth: 0, isCommitting: false }));
 
@@ -49,13 +49,16 @@ export function commit(world: World): void {
   if (state.depth > 0 || state.isCommitting || !isPending(world)) return;
   state.isCommitting = true;
   try {
-    for (let round = 0; isPending(world); round++) {
-      if (round === ROUNDS_MAX) {
-        return world.reportFault(new RunawayCommitError(`callbacks still change the topology after ${round} commits`));
+    let announced = 0;
+    while (isPending(world)) {
+      if (hasDirtySpaces(world) && announced++ === ANNOUNCEMENTS_MAX) {
+        return world.reportFault(
+          new RunawayCommitError(`callbacks changed the topology in ${announced} commits on end`),
+        );
       }
       const changes = renderChanges(world); // merges windows, re-renders them, tells the difference
       announceChanges(world, changes); // begin, del, nop and add; spaces still show the old views
-      publish(world, changes); // all new views together
+      publish(changes); // all new views together
       announceCommit(world, changes);
       retireChanges(world, changes); // old views and dying entities, under one epoch
       reclaim(world); // what no reader sees: destructors, ids, guest memory
@@ -70,7 +73,7 @@ function isPending(world: World): boolean {
   return hasDirtySpaces(world) || mayCollect(world) || hasUnlinked(world) || canReclaim(world);
 }
 
-function publish(_world: World, changes: readonly ViewChange[]): void {
+function publish(changes: readonly ViewChange[]): void {
   for (const { space, view } of changes) if (space.root !== 0) publishView(space, view);
 }
 
