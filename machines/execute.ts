@@ -79,11 +79,11 @@ export class Execution {
   /** Ends {@linkcode run} after the instruction that runs now. */
   stop(): void {
     this.#stopped = true;
-    this.interrupt();
+    this.endTurn();
   }
 
-  /** Makes the hart that runs now return: there is something to do between slices. */
-  interrupt(): void {
+  /** Ends the turn of the hart that runs now, or the sleep: something is due earlier than was known. */
+  endTurn(): void {
     for (const hart of this.#harts) hart.requestExit();
     this.wake();
   }

@@ -41,6 +41,8 @@ export interface BoardParts {
   readonly ramBytes: number;
   readonly serial: CharacterBackend;
   readonly host: FinisherHost;
+  /** An interrupt line of a hart went up: it may have to be woken. */
+  readonly lineRaised: () => void;
   readonly legacyVirtio: boolean;
   /** Milliseconds since 1970 at clock 0. */
   readonly epoch: number;
@@ -107,7 +109,10 @@ export function wireBoard(parts: BoardParts): Board {
   virtio.forEach((slot, i) => wire(slot, "irq", 0, INTERRUPT.virtio + i));
   for (const [index, hart] of harts.entries()) {
     const pin = (device: Device, line: string, number: number) =>
-      connect(world, { device, line, index }, (level) => hart.setInterrupt(number, level));
+      connect(world, { device, line, index }, (level) => {
+        hart.setInterrupt(number, level);
+        if (level === 1) parts.lineRaised();
+      });
     pin(timer, "software", PIN.machineSoftware);
     pin(timer, "timer", PIN.machineTimer);
     pin(interrupts, "machine", PIN.machineExternal);

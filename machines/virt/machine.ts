@@ -71,7 +71,8 @@ export class VirtMachine {
   readonly #options: VirtOptions;
   readonly #harts: Hart[] = [];
   readonly #time: GuestClock;
-  readonly #execution: Execution;
+  /** Not there yet while the board is wired, which moves lines and deadlines. */
+  readonly #execution: Execution | undefined;
   readonly #tree: () => DeviceTree;
   readonly #entropy: EntropySource;
   readonly #serial: HostedCharacterBackend;
@@ -102,7 +103,7 @@ export class VirtMachine {
       this.clock = createClock(world, {
         name: "virtual",
         now: () => this.#time.now(),
-        onDeadlineChange: () => harts.forEach((hart) => hart.requestExit()),
+        onDeadlineChange: () => this.#execution?.endTurn(),
       });
       this.board = wireBoard({
         world,
@@ -115,6 +116,7 @@ export class VirtMachine {
         hartCount,
         ramBytes,
         serial: this.#serial,
+        lineRaised: () => this.#execution?.wake(),
         host: {
           shutdown: (status) => this.#end({ reason: "power-off", status }),
           reset: () => this.#end({ reason: "reset", status: 0 }),
@@ -150,7 +152,7 @@ export class VirtMachine {
     this.#running = true;
     try {
       for (;;) {
-        await this.#execution.run();
+        await this.#execution?.run();
         const request = this.#request ?? STOPPED;
         this.#request = undefined;
         if (request.reason !== "reset" || this.#options.rebootAllowed === false) return request;
@@ -164,7 +166,7 @@ export class VirtMachine {
   /** Makes {@linkcode run} return soon. The machine can be run on. */
   stop(): void {
     this.#request ??= STOPPED;
-    this.#execution.stop();
+    this.#execution?.stop();
   }
 
   /** Input for the guest's UART, if no `serial` backend was given. Text is sent as UTF-8. */
@@ -202,7 +204,7 @@ export class VirtMachine {
 
   #end(request: ExitStatus): void {
     this.#request ??= request;
-    this.#execution.stop();
+    this.#execution?.stop();
   }
 
   /** The order of a reset: devices as they were plugged, then memory, which firmware reads, then harts. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { countEntities } from "../../../ecs/handle.ts";
 import { createWorld } from "../../../ecs/world.ts";
+import { driveInput } from "../../../systems/interrupts.ts";
 import { audit } from "../../../systems/inspect.ts";
 import { ImageError } from "../../../machines/loader/part.ts";
 import { x } from "../../../machines/riscv/registers.ts";
@@ -126,6 +127,28 @@ Deno.test("typed input reaches the guest, which sleeps until it comes", async ()
   });
   const { output } = await runToEnd({ kernel }, (machine) => setTimeout(() => machine.type("a"), 30));
   assertEquals(output, "b");
+});
+
+Deno.test("a line that the host raises wakes a sleeping guest", async () => {
+  const kernel = program((asm) => {
+    asm.li(x.t0, 1 << 11);
+    asm.csrw("mie", x.t0);
+    for (const [address, value] of [[0xc00_0004, 1], [0xc00_2000, 1 << 1]] as const) {
+      asm.li(x.t0, address);
+      asm.li(x.t1, value);
+      asm.sw(x.t1, 0, x.t0);
+    }
+    asm.wfi();
+    sendText(asm, "awake");
+    finish(asm, POWER_OFF);
+  });
+  const started = performance.now();
+  const { output } = await runToEnd({ kernel }, (machine) => {
+    const { world, board } = machine;
+    setTimeout(() => driveInput(world, board.plic, "source", 1, 1), 30);
+  });
+  assertEquals(output, "awake");
+  assert(performance.now() - started < 5000);
 });
 
 Deno.test("all harts run, and atomics between them lose nothing", async () => {
