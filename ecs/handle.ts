@@ -109,7 +109,7 @@ function staleHandle(world: World, handle: number, wanted: string): StaleHandleE
     return new StaleHandleError(`${handle} is not a handle of this world`);
   }
   if (generation === now && columns.kind[id] !== undefined) {
-    return new StaleHandleError(`"${columns.name[id]}" is not a ${wanted} but a ${columns.kind[id]?.name}`);
+    return new StaleHandleError(`"${columns.name[id]}" is not a ${wanted} (its kind: ${columns.kind[id]?.name})`);
   }
   const former = generation === now - 1 ? `"${columns.tombstone[id]}"` : "an entity that died long ago";
   return new StaleHandleError(`the handle of ${wanted} ${former} is stale: it was destroyed`);
