@@ -54,7 +54,8 @@ feed() {
 	exec 3<>/dev/ttyS0 # kept open: the last close would drop what has already come in
 	stty -F /dev/ttyS0 -echo -isig -ixon -icrnl erase undef kill undef werase undef rprnt undef "$@"
 	mkfifo /run/input
-	cat /dev/ttyS0 >/run/input &
+	# Not cat: it would splice, which keeps the pipe locked while it waits for input, and then nobody could close it.
+	dd bs=4096 </dev/ttyS0 >/run/input 2>/dev/null &
 }
 
 cd /root
