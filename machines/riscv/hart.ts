@@ -8,20 +8,20 @@ import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.
 import type { World } from "../../ecs/world.ts";
 import type { Bus, BusEvents } from "./bus.ts";
 import { type Counter, Counters } from "./counters.ts";
-import { type CsrHart, nextComparison, operateCsr, peekCsr, pendingInterrupts, pokeCsr } from "./csr.ts";
+import { nextComparison, peekCsr, pendingInterrupts, pokeCsr } from "./csr.ts";
 import { decode } from "./decode.ts";
 import { type Execution, executionOf, type RunningHart } from "./execution.ts";
-import { HartState, M_MODE, type Mode, S_MODE, U_MODE } from "./hart_state.ts";
-import type { Semantics } from "./instruction.ts";
+import { HartState, M_MODE, type Mode, S_MODE } from "./hart_state.ts";
 import { firstInterrupt, takableInterrupts } from "./interrupts.ts";
 import * as at from "./layout.ts";
 import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
 import { OutsideAccess } from "./outside_access.ts";
 import { Pmp } from "./pmp.ts";
 import { MPP_SHIFT, MSTATUS, MSTATUS_RESET, statusBits } from "./status.ts";
+import { executePrivileged, type PrivilegedHart } from "./privileged.ts";
 import { SpaceBus } from "./space_bus.ts";
 import { Tlb } from "./tlb.ts";
-import { enterTrap, modeOf, returnFromMachine, returnFromSupervisor } from "./trap.ts";
+import { enterTrap, modeOf } from "./trap.ts";
 
 export interface HartOptions {
   readonly world: World;
@@ -67,7 +67,7 @@ const NO_RESERVATION = BigInt.asUintN(64, -1n);
  */
 const STRETCH = 200_000;
 
-export class Hart implements CsrHart, RunningHart, BusEvents {
+export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   readonly id: number;
   readonly base: number;
   readonly state: HartState;
@@ -150,7 +150,7 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     this.inhibitCounters(0n);
     for (const counter of ["cycle", "instret"] as const) this.#counters.write(counter, 0n, this.instret);
     this.waiting = false;
-    this.#setMode(M_MODE);
+    this.enterMode(M_MODE);
     this.protectionChanged();
   }
 
@@ -267,6 +267,31 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     this.#flush(at.CONTEXTS);
   }
 
+  // --- PrivilegedHart
+
+  enterMode(mode: Mode): void {
+    this.#mode = mode;
+    // Between contexts no reservation may survive; a trap and its return may end one (unprivileged specification, 8.2).
+    this.state.set(at.RESERVATION, NO_RESERVATION);
+    this.#updateContexts();
+  }
+
+  advance(length: number): void {
+    this.state.set(at.PC, BigInt.asUintN(64, this.state.get(at.PC) + BigInt(length)));
+  }
+
+  wait(): void {
+    this.waiting = true;
+    this.#isStale = true;
+    this.#leave();
+  }
+
+  fence(address: bigint | undefined): void {
+    this.#isStale = true;
+    if (address !== undefined && this.#execution.exports.fenceAddress(this.base, address) === 0) return;
+    this.#flush(at.MACHINE);
+  }
+
   // --- RunningHart: called by the interpreter
 
   decodeSingle(_base: number, word: number): void {
@@ -284,21 +309,26 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     const { semantics } = form.instruction;
     this.#isStale = false;
     this.#isExecuting = true;
-    const isLegal = semantics.shape === "csr"
-      ? this.#csr(slot, semantics)
-      : semantics.shape === "system" && this.#system(slot, semantics.action, form.length);
+    const isLegal = executePrivileged(this, semantics, form.length, {
+      rd: this.#u16[(slot + at.SLOT_RD) >>> 1] ?? at.SINK,
+      rs1: this.#u16[(slot + at.SLOT_RS1) >>> 1] ?? 0,
+      csr: this.#u16[(slot + at.SLOT_IMM) >>> 1] ?? 0,
+    });
     this.#isExecuting = false;
     if (!isLegal) {
       this.raiseIllegal(this.base, slot);
       return at.RELOAD;
     }
     if (this.#isStale) {
+      if (semantics.shape === "csr") this.advance(form.length);
       // A hart that begins to wait looks for interrupts when it runs again.
       if (!this.waiting) this.#takeInterrupt();
       return at.RELOAD;
     }
-    if ((takableInterrupts(this.state, this.#mode) & pendingInterruptsIfAny(this)) === 0) return at.CONTINUE;
-    this.#next(form.length);
+    // The time is not read, for stimecmp, unless it matters.
+    const takable = takableInterrupts(this.state, this.#mode);
+    if (takable === 0 || (takable & pendingInterrupts(this)) === 0) return at.CONTINUE;
+    this.advance(form.length);
     this.#takeInterrupt();
     return at.RELOAD;
   }
@@ -386,71 +416,6 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     this.state.set32(at.BUDGET, 0);
   }
 
-  #csr(slot: number, { op, immediate }: Extract<Semantics, { shape: "csr" }>): boolean {
-    const source = this.#u16[(slot + at.SLOT_RS1) >>> 1] ?? 0;
-    const number = this.#u16[(slot + at.SLOT_IMM) >>> 1] ?? 0;
-    const operand = immediate ? BigInt(source) : this.state.get(source);
-    // The offset of x0 is 0, as is an immediate of 0.
-    const isWrite = op === "write" || source !== 0;
-    const value = operateCsr(this, number, op, operand, isWrite);
-    if (value === undefined) return false;
-    this.state.set(this.#u16[(slot + at.SLOT_RD) >>> 1] ?? at.SINK, value);
-    if (this.#isStale) this.#next(4);
-    return true;
-  }
-
-  /** False if the instruction is illegal in this mode. */
-  #system(slot: number, action: Extract<Semantics, { shape: "system" }>["action"], length: number): boolean {
-    const status = statusBits(this.state);
-    const isSupervisor = this.#mode === S_MODE;
-    switch (action) {
-      case "ecall":
-        this.state.set(at.TVAL, 0n);
-        this.raise(this.base, at.CAUSE.ecallUser + this.#mode);
-        return true;
-      case "ebreak":
-        // The address may be given as well; QEMU 7.2 gives 0.
-        this.state.set(at.TVAL, 0n);
-        this.raise(this.base, at.CAUSE.breakpoint);
-        return true;
-      case "mret":
-        if (this.#mode !== M_MODE) return false;
-        this.#setMode(returnFromMachine(this.state));
-        return true;
-      case "sret":
-        if (this.#mode === U_MODE || (isSupervisor && (status & MSTATUS.TSR) !== 0)) return false;
-        this.#setMode(returnFromSupervisor(this.state));
-        return true;
-      case "wfi":
-        if (this.#mode === U_MODE || (isSupervisor && (status & MSTATUS.TW) !== 0)) return false;
-        this.#next(length);
-        this.#isStale = true;
-        this.waiting = true;
-        this.#leave();
-        return true;
-      case "sfence.vma":
-        if (this.#mode === U_MODE || (isSupervisor && (status & MSTATUS.TVM) !== 0)) return false;
-        this.#next(length);
-        this.#fence(this.#u16[(slot + at.SLOT_RS1) >>> 1] ?? 0);
-        return true;
-      default:
-        throw new Error(`${action} is executed by the interpreter itself`);
-    }
-  }
-
-  /** Forgets translations: all of them if the address register is x0. Address space identifiers are not looked at. */
-  #fence(register: number) {
-    this.#isStale = true;
-    const address = register === at.X ? undefined : BigInt.asIntN(64, this.state.get(register));
-    if (address === undefined || this.#execution.exports.fenceAddress(this.base, address) !== 0) {
-      this.#flush(at.MACHINE);
-    }
-  }
-
-  #next(length: number) {
-    this.state.set(at.PC, BigInt.asUintN(64, this.state.get(at.PC) + BigInt(length)));
-  }
-
   #takeInterrupt() {
     const takable = takableInterrupts(this.state, this.#mode);
     if (takable === 0) return;
@@ -459,14 +424,7 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
   }
 
   #trap(cause: number, isInterrupt: boolean, value: bigint) {
-    this.#setMode(enterTrap(this.state, this.#mode, cause, isInterrupt, value));
-  }
-
-  #setMode(mode: Mode) {
-    this.#mode = mode;
-    // Between contexts no reservation may survive; a trap and its return may end one (unprivileged specification, 8.2).
-    this.state.set(at.RESERVATION, NO_RESERVATION);
-    this.#updateContexts();
+    this.enterMode(enterTrap(this.state, this.#mode, cause, isInterrupt, value));
   }
 
   #updateContexts() {
@@ -490,11 +448,6 @@ export class Hart implements CsrHart, RunningHart, BusEvents {
     this.raise(this.base, cause);
     return at.RELOAD;
   }
-}
-
-/** As `pendingInterrupts`; asked for after every CSR instruction, so the time is not read for nothing. */
-function pendingInterruptsIfAny(hart: Hart): number {
-  return takableInterrupts(hart.state, hart.mode) === 0 ? 0 : pendingInterrupts(hart);
 }
 
 function registerField(number: number): number {
