@@ -40,7 +40,7 @@ export const epochs = defineState((): Epochs => ({
   oldestRetired: 0,
 }));
 
-/** The epoch of now. A reader whose own is lower may hold something stale. */
+/** The epoch of now: it moves on with every commit that changes a view. A reader that is behind may hold something stale. */
 export function currentEpoch(world: World): number {
   return epochs(world).current;
 }

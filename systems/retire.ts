@@ -36,7 +36,6 @@ const graveyards = defineState(() => ({
 
 /** Stamps what this commit took out of sight. */
 export function retire(world: World, ranges: readonly Range[], entities: readonly number[]): void {
-  if (ranges.length + entities.length === 0) return;
   graveyards(world).queue.push({ stamp: advanceEpoch(world), ranges, entities });
   noteOldest(world);
 }

@@ -6,6 +6,7 @@ import { publishView } from "../ecs/address_space.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { collect, hasUnlinked, mayCollect, takeUnlinked } from "./collect.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
+import { advanceEpoch } from "./epoch.ts";
 import { announceChanges, announceCommit } from "./notify.ts";
 import { canReclaim, reclaim, retire } from "./retire.ts";
 import { renderChanges, type ViewChange } from "./share_views.ts";
@@ -82,5 +83,6 @@ function retireChanges(world: World, changes: readonly ViewChange[]): void {
   const removed = changes.length === 1 && ranges.length === 0
     ? changes[0]!.removed
     : [...ranges, ...changes.flatMap((change) => change.removed)];
-  retire(world, removed, entities);
+  if (removed.length + entities.length > 0) retire(world, removed, entities);
+  else if (changes.length > 0) advanceEpoch(world); // readers that cached "nothing is there" look again
 }
