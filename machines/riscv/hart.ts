@@ -160,7 +160,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
    */
   run(maxInstructions: number): number {
     const before = this.#started;
-    const end = before + maxInstructions;
+    const end = before + Math.floor(maxInstructions);
     this.#exitRequested = false;
     this.#bus.enter();
     try {
