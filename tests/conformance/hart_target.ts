@@ -2,6 +2,7 @@
 
 import { allocateRange, createGuestMemory } from "../../ecs/ram_block.ts";
 import { Hart } from "../../machines/riscv/hart.ts";
+import { STORES_WRITE } from "../../machines/riscv/layout.ts";
 import { CSRS, type State, type Target } from "./target.ts";
 
 const RAM = 0x8000_0000;
@@ -20,7 +21,7 @@ export class HartTarget implements Target {
       first: BigInt(RAM),
       last: BigInt(RAM + ramBytes - 1),
       offset: this.#offset,
-      readonly: false,
+      stores: STORES_WRITE,
     };
     this.#hart = new Hart({
       memory,
