@@ -28,11 +28,6 @@ export function countOperands(e: Expr, counts: Map<string, number> = new Map()):
   return counts;
 }
 
-/** True if the expression calls an intrinsic. */
-export function usesIntrinsic(e: Expr): boolean {
-  return e.kind === "intrinsic" || children(e).some(usesIntrinsic);
-}
-
 /** The same expression with every operand replaced. */
 export function replaceOperands(e: Expr, meaning: (name: string) => Expr): Expr {
   const inside = (child: Expr) => replaceOperands(child, meaning);
