@@ -19,6 +19,8 @@ export interface RunningHart extends
   > {
   readonly base: number;
   flushFetches(): void;
+  /** Its next store-conditional fails. */
+  loseReservation(): void;
 }
 
 const EXECUTIONS: WeakMap<GuestMemory, Execution> = new WeakMap();
@@ -43,6 +45,7 @@ export class Execution implements DecodedPageUsers {
   readonly #harts: Set<RunningHart> = new Set();
   readonly #memory: GuestMemory;
   #running: RunningHart | undefined;
+  #last: RunningHart | undefined;
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
@@ -77,6 +80,7 @@ export class Execution implements DecodedPageUsers {
   /** With its last hart, the execution gives back its share of guest memory. */
   remove(hart: RunningHart): void {
     this.#harts.delete(hart);
+    if (this.#last === hart) this.#last = undefined;
     if (this.#harts.size > 0) return;
     EXECUTIONS.delete(this.#memory);
     this.pages.dispose();
@@ -86,6 +90,9 @@ export class Execution implements DecodedPageUsers {
   run(hart: RunningHart): void {
     if (this.#running !== undefined) throw new Error("a hart runs already in this guest memory");
     this.#running = hart;
+    // A store-conditional looks at the value alone: whoever had a turn meanwhile may have changed it and back again.
+    if (this.#last !== hart) this.#last?.loseReservation();
+    this.#last = hart;
     try {
       this.exports.run(hart.base);
     } finally {

@@ -379,6 +379,10 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#tlb.flushFetches();
   }
 
+  loseReservation(): void {
+    this.state.set(at.RESERVATION, BigInt.asUintN(64, -1n));
+  }
+
   // --- BusEvents
 
   mapChanged(): void {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { x } from "../../../machines/riscv/registers.ts";
 import type { Assembler } from "../../../machines/riscv/assemble.ts";
 import { Bench, DEVICE, NOWHERE, RAM } from "./bare_metal.ts";
@@ -309,6 +309,26 @@ Deno.test("store-conditional succeeds once, at the reserved address, while memor
     asm.sc_w(a4, a0, s0); // changed in between
   });
   assertEquals(read(bench, a1, a2, a3, a4), [0n, 1n, 1n, 1n]);
+});
+
+Deno.test("store-conditional fails if another hart stored in between, even what was there", () => {
+  const bench = new Bench(2);
+  const symbols = bench.load((asm) => {
+    asm.lr_d(t0, s0);
+    asm.sc_d(a1, a0, s0);
+    asm.label("other");
+    asm.sd(zero, 0, s0);
+    asm.sd(t0, 0, s0);
+  });
+  const [first, second] = bench.harts;
+  assert(first && second);
+  second.reset({ pc: symbols.get("other") ?? 0n });
+  for (const hart of bench.harts) hart.writeRegister(s0, RAM + 0x2000n);
+  first.run(1);
+  second.run(2);
+  first.run(1);
+  assertEquals(first.readRegister(a1), 1n);
+  bench.dispose();
 });
 
 Deno.test("code that stores into itself runs what it stored", () => {
