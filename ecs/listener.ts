@@ -1,6 +1,6 @@
 /** Listener: callbacks that follow one address space through its commits (specification 1.13). */
 import type { AddressSpace } from "./address_space.ts";
-import { defineKind, handleOf, newEntity } from "./handle.ts";
+import { defineKind, newEntity } from "./handle.ts";
 import { linkOwned } from "./owner.ts";
 import type { Region } from "./region.ts";
 import { defineColumns, type World } from "./world.ts";
@@ -112,8 +112,4 @@ export function listenersOf(world: World, space: number): readonly ListenerRecor
 /** Record of a listener by entity id. */
 export function listenerRecord(world: World, id: number): ListenerRecord | undefined {
   return listeners(world).record[id];
-}
-
-export function listenerHandle(world: World, record: ListenerRecord): Listener {
-  return handleOf(world, record.id);
 }

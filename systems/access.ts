@@ -36,13 +36,6 @@ export function joinBits(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
-/** `low` with the order of its `size` bytes reversed; size 1, 2 or 4. */
-export function swapBytes(low: number, size: number): number {
-  if (size === 1) return low & 0xff;
-  const swapped = (low >>> 24) | ((low >>> 8) & 0xff00) | ((low & 0xff00) << 8) | (low << 24);
-  return size === 2 ? swapped >>> 16 : swapped | 0;
-}
-
 /** Loads `size` little-endian bytes: low 32 bits, zero-extended within int32. */
 export function loadLow(view: DataView, offset: number, size: number): number {
   if (size === 1) return view.getUint8(offset);

@@ -30,11 +30,6 @@ const limbo = defineState(() => ({
   unlinked: { entities: [], ranges: [] } as Unlinked,
 }));
 
-/** Entities that were dropped and still wait for somebody, in the order of dropping. */
-export function droppedEntities(world: World): ReadonlySet<number> {
-  return limbo(world).dropped;
-}
-
 /** Notes that `id` has given up its creation reference. */
 export function noteDropped(world: World, id: number): void {
   setLife(world, id, Life.DROPPED);
@@ -92,16 +87,16 @@ export function abandon(world: World, ids: readonly number[]): void {
 }
 
 /** All that an owner owns, itself included, by way of a list instead of recursion. */
-export function household(world: World, root: number): number[] {
-  const { firstChild, firstOwned, next } = owners(world);
+function household(world: World, root: number): number[] {
+  const { firstOwned, next, life } = owners(world);
   const members = ownersBelow(world, root);
   for (const owner of [...members]) {
     for (let id = firstOwned[owner]!; id !== 0; id = next[id]!) {
-      // Dropped on its own before, and unlinked already.
-      if (owners(world).life[id] !== Life.DYING) members.push(id);
+      // What was dropped on its own before may be dying already.
+      if (life[id] !== Life.DYING) members.push(id);
     }
   }
-  return firstChild[root] === 0 && members.length === 1 ? [root] : members;
+  return members;
 }
 
 /** The owners in the tree below `root`, itself first. */

@@ -3,7 +3,7 @@
  * window goes up through containers, and through the reverse index to the aliases that look at it, to every root. What
  * a disabled region hides is not marked: enabling it will mark all of it.
  */
-import { addWindow, allSpaces, type Space, spaceRecord } from "../ecs/address_space.ts";
+import { addWindow, type Space, spaceRecord } from "../ecs/address_space.ts";
 import { sumAbove, sumBelow } from "../ecs/address.ts";
 import { containers } from "../ecs/container.ts";
 import { creationOf } from "../ecs/handle.ts";
@@ -55,11 +55,6 @@ export function takeDirtySpaces(world: World): Space[] {
   for (const space of spaces) if (space.root !== 0) taken.push(space);
   spaces.clear();
   return taken.length < 2 ? taken : taken.sort((a, b) => creationOf(world, a.id) - creationOf(world, b.id));
-}
-
-/** Every space is rendered anew at the next commit. */
-export function markAllSpaces(world: World): void {
-  for (const space of allSpaces(world)) markRegion(world, space.root);
 }
 
 /** Sorts windows (start, end, start, end …) and joins those that touch. */

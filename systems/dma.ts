@@ -15,7 +15,7 @@ import { readScope } from "./scope.ts";
 /** What a walk does with each piece. Returns MemTx bits. */
 interface Pieces {
   memory(range: Range, offset: number, at: number, length: number): number;
-  handler(range: Range, mmio: Mmio, hi: number, lo: number, at: number, size: AccessSize): number;
+  handler(range: Range, hi: number, lo: number, at: number, size: AccessSize): number;
   nothing(at: number, length: number): number;
 }
 
@@ -34,7 +34,7 @@ export function read(
       bytes.set(range.ram!.bytes.subarray(offset, offset + length), at); // `memory` is for ranges that have it
       return MemTx.OK;
     },
-    handler(range, _mmio, hi, lo, at, size) {
+    handler(range, hi, lo, at, size) {
       const low = readRange(world, view, range, hi, lo, size, attrs);
       storeHalves(target, at, size, low, world.access.hi);
       return world.access.result;
@@ -61,7 +61,7 @@ export function write(
       if (range.isWritable || (attrs & Attrs.DEBUG) !== 0) return storeBytes(range, offset, bytes, at, length);
       return MemTx.DECODE_ERROR;
     },
-    handler(range, _mmio, hi, lo, at, size) {
+    handler(range, hi, lo, at, size) {
       const high = size === 8 ? source.getInt32(at + 4, true) : 0;
       return writeRange(world, view, range, hi, lo, size, loadLow(source, at, size), high, attrs);
     },
@@ -88,11 +88,11 @@ export function peek(world: World, space: AddressSpace, address: number | bigint
       bytes.set(range.ram!.bytes.subarray(offset, offset + length), at); // as in `read`
       return MemTx.OK;
     },
-    handler(range, mmio, hi, lo, at, size) {
-      const { ops, state } = mmio;
-      const value = ops.peek === undefined ? 0 : ops.peek(state, offsetIn(range, hi, lo), size);
-      storeHalves(target, at, size, lowBits(value), highBits(value));
-      return ops.peek === undefined ? MemTx.DECODE_ERROR : MemTx.OK;
+    handler(range, hi, lo, at, size) {
+      const { ops, state } = range.mmio ?? {};
+      const value = ops?.peek?.(state, offsetIn(range, hi, lo), size);
+      storeHalves(target, at, size, lowBits(value ?? 0), highBits(value ?? 0));
+      return value === undefined ? MemTx.DECODE_ERROR : MemTx.OK;
     },
     nothing(at, length) {
       bytes.fill(0, at, at + length);
@@ -137,7 +137,7 @@ function walk(
         result |= pieces.nothing(at, piece);
       } else {
         const size = pieceSize(range.mmio, offsetIn(range, hi, lo), left);
-        result |= pieces.handler(range, range.mmio, hi, lo, at, size);
+        result |= pieces.handler(range, hi, lo, at, size);
         piece = size;
       }
       at += piece;

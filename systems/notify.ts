@@ -4,8 +4,8 @@
  * and after publication commit, ascending. Walks go over lists that are never changed in place, so that listeners may
  * be registered and unregistered meanwhile (S109).
  */
-import type { Space } from "../ecs/address_space.ts";
-import { EMPTY_VIEW, type Range, rangesOf } from "../ecs/flat_view.ts";
+import { type Space, spaceRecord } from "../ecs/address_space.ts";
+import { type Range, rangesOf } from "../ecs/flat_view.ts";
 import { handleOf, nameOf } from "../ecs/handle.ts";
 import {
   allListeners,
@@ -15,7 +15,6 @@ import {
   type Section,
   unlinkListener,
 } from "../ecs/listener.ts";
-import { spaceRecord } from "../ecs/address_space.ts";
 import { Flag } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import type { ViewChange } from "./share_views.ts";
@@ -135,7 +134,7 @@ function replay(world: World, listener: ListenerRecord, to: "regionAdd" | "regio
   const space = spaceRecord(world, listener.space);
   const callback = listener.callbacks[to];
   if (space === undefined || callback === undefined) return;
-  for (const range of rangesOf(space.view ?? EMPTY_VIEW)) {
+  for (const range of rangesOf(space.view)) {
     call(world, listener, () => callback.call(listener.callbacks, sectionOf(world, space, range)));
   }
 }

@@ -78,19 +78,19 @@ export function createContainer(world: World, options: RegionOptions): Region {
 
 /** @throws {OutOfGuestMemoryError} if there is no room. */
 export function createRam(world: World, options: RamOptions): Region {
-  return createRegion(world, options, Flag.TERMINATES | Flag.RAM, { ram: block(options) });
+  return createRegion(world, options, Flag.TERMINATES | Flag.RAM, { ram: block(world, options) });
 }
 
 /** RAM that guests cannot write; `writeRom` can. @throws {OutOfGuestMemoryError} if there is no room. */
 export function createRom(world: World, options: RamOptions): Region {
-  return createRegion(world, options, Flag.TERMINATES | Flag.RAM | Flag.READONLY, { ram: block(options) });
+  return createRegion(world, options, Flag.TERMINATES | Flag.RAM | Flag.READONLY, { ram: block(world, options) });
 }
 
 /** Memory that is read directly while in ROM mode, and written (otherwise also read) through handlers. */
 export function createRomDevice<S>(world: World, options: RamOptions & MmioOptions<S>): Region {
   const mmio = bindMmio(options.ops, options.state);
   const flags = Flag.TERMINATES | Flag.ROM_DEVICE | Flag.MMIO | Flag.ROMD;
-  return createRegion(world, options, flags, { ram: block(options), mmio });
+  return createRegion(world, options, flags, { ram: block(world, options), mmio });
 }
 
 export function createMmio<S>(world: World, options: MmioOptions<S>): Region {
@@ -115,7 +115,9 @@ export function createAlias(
   return alias;
 }
 
-function block({ name, size, memory }: RamOptions): RamBlock {
+/** Memory of a region; its owner is checked first, so that a refusal takes nothing. */
+function block(world: World, { name, size, owner, memory }: RamOptions): RamBlock {
+  resolveOwner(world, owner);
   return newRamBlock(exactAddress(size, `size of "${name}"`), memory);
 }
 

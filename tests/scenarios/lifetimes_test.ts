@@ -3,7 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { AddressSpace } from "../../ecs/address_space.ts";
 import { countEntities, isAlive, StaleHandleError } from "../../ecs/handle.ts";
 import type { Owner } from "../../ecs/owner.ts";
-import { createGuestMemory } from "../../ecs/ram_block.ts";
+import { createGuestMemory, OutOfGuestMemoryError } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
 import { createWorld, type World } from "../../ecs/world.ts";
 import { MemTx } from "../../systems/access.ts";
@@ -428,4 +428,15 @@ Deno.test("disposeWorld ends everything, whoever counts on it, and a thousand wo
     assertEquals([m.finalized, countEntities(m.world), retiredQueue(m.world).length], [["device"], 0, 0]);
     if (i === 0) audit(m.world);
   }
+});
+
+Deno.test("S137 a RAM region that is refused takes no memory and leaves no entity", () => {
+  const m = new Machine();
+  const memory = createGuestMemory(0x10000);
+  const before = countEntities(m.world);
+  const dead = m.owned("dead");
+  drop(m.world, dead);
+  assertThrows(() => createRam(m.world, { name: "ram", size: 0x1000, owner: dead, memory }), StaleHandleError);
+  assertThrows(() => createRam(m.world, { name: "ram", size: 0x20000, owner: m.owner, memory }), OutOfGuestMemoryError);
+  assertEquals([memory.gaps, countEntities(m.world)], [[{ start: 0, end: 0x10000 }], before]);
 });
