@@ -53,9 +53,13 @@ export async function runCommandLine(args: readonly string[], io: Partial<Comman
     return await runVirt(line, io);
   } catch (error) {
     if (!SENTENCES.some((kind) => error instanceof kind)) throw error;
-    (io.error ?? console.error)(`freehold: ${(error as Error).message}`);
+    complain(io, (error as Error).message);
     return 1;
   }
+}
+
+function complain(io: Partial<CommandLineIo>, sentence: string): void {
+  (io.error ?? console.error)(`freehold: ${sentence}`);
 }
 
 /** Builds a machine on a terminal that it opens, runs it to its end, and gives everything back. */
@@ -63,7 +67,7 @@ async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<n
   const backends: OpenBackends = { drives: new Map(), characters: new Map() };
   const trace = openTrace(line.log);
   try {
-    return await runOnTerminal((terminalFor) => {
+    return await runOnTerminal(io, (terminalFor) => {
       const options = configureVirt(
         line,
         backends,
@@ -81,8 +85,9 @@ async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<n
 }
 
 function runDemonstration(io: Partial<CommandLineIo>): Promise<number> {
-  return runOnTerminal((terminalFor) =>
-    createDemonstration(terminalFor(withEndOfTransmission(terminalStreams(io)), false))
+  return runOnTerminal(
+    io,
+    (terminalFor) => createDemonstration(terminalFor(withEndOfTransmission(terminalStreams(io)), false)),
   );
 }
 
@@ -92,7 +97,10 @@ type TerminalFor = (streams: TerminalStreams, escapes: boolean) => Terminal;
  * Runs the machine that `build` makes; `build` asks for the terminal if it wants one. Ends when the guest does, on Ctrl-A x,
  * on a signal, or when nobody reads the output any more.
  */
-async function runOnTerminal(build: (terminalFor: TerminalFor) => VirtMachine): Promise<number> {
+async function runOnTerminal(
+  io: Partial<CommandLineIo>,
+  build: (terminalFor: TerminalFor) => VirtMachine,
+): Promise<number> {
   let terminal: Terminal | undefined;
   let machine: VirtMachine | undefined;
   let ended: number | undefined;
@@ -105,9 +113,13 @@ async function runOnTerminal(build: (terminalFor: TerminalFor) => VirtMachine): 
     end(status);
   });
   try {
-    machine = build((streams, escapes) =>
-      terminal = new Terminal(streams, { escapes, onQuit: () => end(0), onFailure: () => end(1) })
-    );
+    machine = build((streams, escapes) => {
+      const onFailure = (error: unknown) => {
+        if (!(error instanceof Deno.errors.BrokenPipe)) complain(io, `the output can't be written: ${reason(error)}`);
+        end(1);
+      };
+      return terminal = new Terminal(streams, { escapes, onQuit: () => end(0), onFailure });
+    });
     terminal?.open();
     const exit = await machine.run();
     return ended ?? exit.status;
