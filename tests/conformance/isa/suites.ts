@@ -1,4 +1,8 @@
 /** All suites, assembled. */
+import { atomics } from "./atomics.ts";
+import { compressed } from "./compressed.ts";
+import { floats } from "./floats.ts";
+import { arithmetic, memoryAndJumps } from "./integers.ts";
 import { interrupts } from "./interrupts.ts";
 import { machineCsrs } from "./machine_csrs.ts";
 import { paging } from "./paging.ts";
@@ -7,5 +11,16 @@ import type { Suite } from "./suite.ts";
 import { traps } from "./traps.ts";
 
 export function suites(): Suite[] {
-  return [machineCsrs(), traps(), interrupts(), protection(), ...paging()];
+  return [
+    arithmetic(),
+    memoryAndJumps(),
+    atomics(),
+    floats(),
+    compressed(),
+    machineCsrs(),
+    traps(),
+    interrupts(),
+    protection(),
+    ...paging(),
+  ];
 }
