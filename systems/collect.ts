@@ -66,24 +66,27 @@ export function collect(world: World): void {
   const state = limbo(world);
   if (!mayCollect(world)) return;
   state.isRequested = false;
-  const batch = [...state.dropped].filter((id) => isUnreferenced(world, id));
-  // A set: an owner and what it owns may have been dropped one by one within the same scope.
-  const dying = [
-    ...new Set(batch.flatMap((id) => {
-      state.dropped.delete(id);
-      return kindOf(world, id) === OwnerKind ? household(world, id) : [id];
-    })),
-  ];
-  const leaving = dying.filter((id) => !orphanIfPinned(world, id));
-  abandon(world, leaving);
+  const dying: number[] = [];
+  for (const id of state.dropped) {
+    if (!isUnreferenced(world, id)) continue;
+    state.dropped.delete(id);
+    if (kindOf(world, id) === OwnerKind) { for (const member of household(world, id)) dying.push(member); }
+    else dying.push(id);
+  }
+  if (dying.length > 0) abandon(world, dying.filter((id) => !orphanIfPinned(world, id)));
 }
 
 /** Unlinks entities whoever counts on them; the next commit retires them. */
 export function abandon(world: World, ids: readonly number[]): void {
-  const leaving = ids.filter((id) => owners(world).life[id] !== Life.DYING);
-  for (const id of leaving) setLife(world, id, Life.DYING);
-  for (const id of leaving) unlinkEntity(world, id);
-  limbo(world).unlinked.entities.push(...leaving);
+  const { entities } = limbo(world).unlinked;
+  const from = entities.length;
+  for (const id of ids) {
+    // An owner that was dropped below another dropped one comes twice.
+    if (owners(world).life[id] === Life.DYING) continue;
+    setLife(world, id, Life.DYING);
+    entities.push(id);
+  }
+  for (let at = from; at < entities.length; at++) unlinkEntity(world, entities[at]!);
 }
 
 /** All that an owner owns, itself included, by way of a list instead of recursion. */

@@ -67,7 +67,8 @@ export function reclaim(world: World): void {
   let passed = 0;
   while (passed < queue.length && queue[passed]!.stamp < oldest) passed++;
   if (passed === 0) return;
-  const entities = queue.splice(0, passed).flatMap((retired) => retired.entities);
+  const entities: number[] = [];
+  for (const retired of queue.splice(0, passed)) for (const id of retired.entities) entities.push(id);
   noteOldest(world);
   if (entities.length > 0) finalizeEntities(world, entities);
   wakeWaiting(world);

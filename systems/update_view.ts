@@ -145,6 +145,6 @@ export function compareViews(before: FlatView, after: FlatView): ViewDifference 
     if (other?.start === range.start) removed.push(other);
     added.push(range);
   }
-  removed.push(...old.slice(at));
+  while (at < old.length) removed.push(old[at++]!);
   return { view: after, removed, added };
 }

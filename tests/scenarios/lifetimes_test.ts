@@ -440,3 +440,16 @@ Deno.test("S137 a RAM region that is refused takes no memory and leaves no entit
   assertThrows(() => createRam(m.world, { name: "ram", size: 0x20000, owner: m.owner, memory }), OutOfGuestMemoryError);
   assertEquals([memory.gaps, countEntities(m.world)], [[{ start: 0, end: 0x10000 }], before]);
 });
+
+Deno.test("an owner dropped below a dropped owner is finalized once, with it", () => {
+  const m = new Machine();
+  const bus = m.owned("bus");
+  const device = m.owned("device", bus);
+  reference(m.world, device, "map");
+  drop(m.world, device);
+  drop(m.world, bus);
+  const before = countEntities(m.world);
+  release(m.world, device, "map");
+  assertEquals([m.finalized, countEntities(m.world)], [["device", "bus"], before - 2]);
+  audit(m.world);
+});
