@@ -6,7 +6,7 @@
  */
 import { cells, chosenNode, type DeviceTree, text, writeDeviceTree } from "./flattened_device_tree.ts";
 import { type ImageFile, readFirmware, readKernel, readRamDisk } from "./image.ts";
-import { checkPlacement, ImageError, type LoadedPart } from "./part.ts";
+import { checkPlacement, fromRamOn, ImageError, type LoadedPart } from "./part.ts";
 
 export interface BootFiles {
   /** Runs first, in machine mode. Without it the kernel, or whatever is at the start of RAM, does. */
@@ -48,7 +48,8 @@ export function planBoot(
   const parts: LoadedPart[] = [];
   const chosen = chosenNode(tree).properties;
 
-  if (files.firmware !== undefined) parts.push(...readFirmware(files.firmware, ramBase));
+  const inRam = (part: LoadedPart) => fromRamOn(part, ramBase);
+  if (files.firmware !== undefined) parts.push(...readFirmware(files.firmware, ramBase).map(inRam));
   const firmwareEnd = Math.max(ramBase, ...parts.map((part) => part.address + part.size));
 
   let kernelEntry = 0;
@@ -56,7 +57,7 @@ export function planBoot(
     const kernel = readKernel(files.kernel, alignUp(firmwareEnd, 2 * MIB));
     // The lowest address, not the ELF entry point: what fw_dynamic jumps to is the same for every form of a kernel.
     kernelEntry = Math.min(...kernel.map((part) => part.address));
-    parts.push(...kernel);
+    parts.push(...kernel.map(inRam));
   }
   if (files.initrd !== undefined) {
     if (files.kernel === undefined) throw new ImageError("an initrd is of no use without a kernel; see -kernel");

@@ -17,6 +17,16 @@ export class ImageError extends Error {
 const MIB = 2 ** 20;
 
 /**
+ * A part without what lies below RAM: linkers put an ELF file's headers into the page before the first section, and QEMU,
+ * too, loses what goes where no memory is. A part that lies there wholly stays, to be refused.
+ */
+export function fromRamOn(part: LoadedPart, ramBase: number): LoadedPart {
+  const below = ramBase - part.address;
+  if (below <= 0 || below >= part.size) return part;
+  return { ...part, address: ramBase, bytes: part.bytes.subarray(below), size: part.size - below };
+}
+
+/**
  * Refuses parts that leave RAM or overlap each other.
  *
  * @throws {ImageError} naming the file and the addresses.

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { readFirmware, readKernel } from "../../../machines/loader/image.ts";
-import { checkPlacement, ImageError } from "../../../machines/loader/part.ts";
+import { checkPlacement, fromRamOn, ImageError } from "../../../machines/loader/part.ts";
 
 const BASE = 0x8020_0000;
 const encoder = new TextEncoder();
@@ -46,6 +46,20 @@ Deno.test("an ELF kernel goes to its physical addresses, with zeros after what t
   assertEquals(part?.address, 0x8100_0000);
   assertEquals(part?.bytes, encoder.encode("code"));
   assertEquals(part?.size, 16);
+});
+
+Deno.test("ELF headers in the page below RAM are left out, a segment that lies there wholly is refused", () => {
+  const RAM = 0x8000_0000;
+  const bytes = encoder.encode("headers and code");
+  const load = (address: number) => {
+    const parts = readKernel({ name: "k", bytes: elf(address, bytes, 4) }, BASE).map((part) => fromRamOn(part, RAM));
+    checkPlacement(parts, RAM, 1 << 20);
+    return parts[0];
+  };
+  const part = load(RAM - 12);
+  assertEquals([part?.address, part?.size], [RAM, 8]);
+  assertEquals(part?.bytes, encoder.encode("code"));
+  assertThrows(() => load(RAM - 20), ImageError, "does not fit");
 });
 
 Deno.test("a flat kernel goes where the loader says and takes the memory that its header asks for", () => {
