@@ -58,7 +58,7 @@ Deno.test("a machine whose harts wait sleeps until the next timer, and looks at 
   const undo = at(120e6, () => execution.stop());
   await execution.run();
   const took = performance.now() - started;
-  assert(took >= 119 && hart.runs < 20, `${took} ms, ${hart.runs} runs`);
+  assert(took >= 90 && hart.runs < 20, `${took} ms, ${hart.runs} runs`);
   undo();
 });
 
@@ -112,7 +112,7 @@ Deno.test("with an instruction clock that sleeps, idle guest time passes as the 
   const started = performance.now();
   const undo = at(50e6, () => execution.stop());
   await execution.run();
-  assert(performance.now() - started >= 48);
+  assert(performance.now() - started >= 40);
   assertEquals(time.now(), 50e6);
   undo();
 });
