@@ -8,7 +8,7 @@
  * pairs. Nothing here is a test: figures depend on the host, which the calibration loop rates.
  */
 
-import { cachedDebianFiles } from "../machines/linux/cache.ts";
+import { cachedDebianFiles } from "../machines/debian_cache.ts";
 import { buildInitramfs } from "../machines/linux/initramfs.ts";
 import { type Assembler, assembler } from "../machines/riscv/assemble.ts";
 import { f, x } from "../machines/riscv/registers.ts";

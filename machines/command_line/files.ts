@@ -1,7 +1,7 @@
 /** Files that a command line names: opened with one sentence about what is wrong with them. */
 import { MAX_DEVICE_TREE_BYTES } from "../loader/flattened_device_tree.ts";
 import type { ImageFile } from "../loader/image.ts";
-import { firmwarePath } from "../linux/cache.ts";
+import { firmwarePath } from "../debian_cache.ts";
 import { MAX_RAM_BYTES } from "../virt/memory_map.ts";
 import { OptionError } from "./key_values.ts";
 

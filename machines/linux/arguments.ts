@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DebianFiles } from "./cache.ts";
+import type { DebianFiles } from "../debian_cache.ts";
 
 /** A mistake in the job's own options; one sentence. */
 export class UsageError extends Error {

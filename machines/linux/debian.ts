@@ -14,7 +14,7 @@ import {
   type PrivateApt,
   updateIndex,
 } from "./apt.ts";
-import { cachedDebianFiles, cacheDirectory, type DebianFiles, debianFiles } from "./cache.ts";
+import { cachedDebianFiles, cacheDirectory, type DebianFiles, debianFiles } from "../debian_cache.ts";
 import { GUEST_MODULES } from "./modules.ts";
 
 /** The release whose kernel the job boots, whatever release the host is. */

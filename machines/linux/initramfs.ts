@@ -5,7 +5,7 @@
  */
 
 import { type CpioMember, writeCpio } from "./cpio.ts";
-import type { DebianFiles } from "./cache.ts";
+import type { DebianFiles } from "../debian_cache.ts";
 import { DRIVER_MODULES, GUEST_MODULES } from "./modules.ts";
 import init from "./init.sh" with { type: "text" };
 

@@ -14,7 +14,7 @@ import {
   type Session,
   type TerminalFacts,
 } from "./arguments.ts";
-import { cacheDirectory, type DebianFiles, NoCacheDirectoryError } from "./cache.ts";
+import { cacheDirectory, type DebianFiles, NoCacheDirectoryError } from "../debian_cache.ts";
 import { DebianUnavailableError, forgetDebian, obtainDebian, type Progress } from "./debian.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { sessionLine } from "./session.ts";

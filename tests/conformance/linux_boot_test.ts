@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { cachedDebianFiles, type DebianFiles, NoCacheDirectoryError } from "../../machines/linux/cache.ts";
+import { cachedDebianFiles, type DebianFiles, NoCacheDirectoryError } from "../../machines/debian_cache.ts";
 import { buildInitramfs } from "../../machines/linux/initramfs.ts";
 import { runCommandLine } from "../../machines/main.ts";
 import { ignoredWithout, PEER, PEER_CPU } from "./peer.ts";
