@@ -1,5 +1,6 @@
 /**
- * Where what was fetched from Debian is kept, for the Linux job and as the default firmware: one directory per user, nothing system-wide.
+ * Where what was fetched from Debian is kept, for the Linux job and as the default firmware: one directory per user,
+ * nothing system-wide.
  *
  * `debian/current/` holds the complete set of extracted files (it appears by one rename, so that it is whole or absent);
  * `debian/apt/` is the private state of apt.
