@@ -2,7 +2,7 @@
 import type { Assembler, InstructionName } from "../../../machines/riscv/assemble.ts";
 import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
 import { encode } from "../../../machines/riscv/encode.ts";
-import { COMPLETED, S, SCRATCH, Suite, U } from "./suite.ts";
+import { COMPLETED, S, SCRATCH, Suite, type Trap, U } from "./suite.ts";
 import { f, x } from "../../../machines/riscv/registers.ts";
 
 const BOX = 0xffff_ffff_0000_0000n;
@@ -267,6 +267,41 @@ export const floats = () =>
     }
     s.setCsr("mstatus", 0xa_0000_0000n | 3n << 13n);
     s.setCsr("fcsr", 0n);
+
+    // FS becomes Dirty with what changes state, and only with that.
+    const FIXED = 0xa_0000_0000n, INITIAL = 1n << 13n, DIRTY = 3n << 13n | 1n << 63n;
+    const NOWHERE = 0x1800_0000n;
+    const status = (
+      what: string,
+      code: (fault: () => void) => void,
+      outcome: Trap | typeof COMPLETED,
+      isDirty: boolean,
+    ) => {
+      s.setCsr("mstatus", FIXED | 3n << 13n);
+      s.setCsr("fcsr", 0n);
+      s.attempt(`FS: ${what}`, code, outcome, { mode: U });
+      s.expectStatus(`FS after ${what}`, FIXED | (isDirty ? DIRTY : INITIAL));
+    };
+    const access = (address: bigint, code: () => void) => (fault: () => void) => {
+      asm.li(x.a0, address);
+      fault();
+      code();
+    };
+    status("a load", access(SCRATCH, () => asm.fld(f.fa0, 0, x.a0)), COMPLETED, true);
+    status("a store", access(SCRATCH, () => asm.fsd(f.fa0, 0, x.a0)), COMPLETED, false);
+    status("a misaligned load", access(SCRATCH + 0xffdn, () => asm.flw(f.fa0, 0, x.a0)), COMPLETED, true);
+    status("a load that fails", access(NOWHERE, () => asm.fld(f.fa0, 0, x.a0)), { cause: 5, value: NOWHERE }, false);
+    status("a store that fails", access(NOWHERE, () => asm.fsw(f.fa0, 0, x.a0)), { cause: 7, value: NOWHERE }, false);
+    status("a sum", () => asm.fadd_d(f.fa0, f.fa1, f.fa1), COMPLETED, true);
+    status("a reserved rounding mode", () => asm.word(0x0200_5053), { cause: ILLEGAL, value: 0x0200_5053n }, false);
+    status("a move from", () => asm.fmv_x_d(x.a0, f.fa0), COMPLETED, false);
+    status("a move to", () => asm.fmv_d_x(f.fa0, 0), COMPLETED, true);
+    status("a comparison", () => asm.feq_d(x.a0, f.fs0, f.fs0), COMPLETED, false);
+    status("a class", () => asm.fclass_d(x.a0, f.fs0), COMPLETED, false);
+    status("an exact conversion to integer", () => asm.fcvt_l_d(x.a0, f.fs0), COMPLETED, false);
+    status("a read of fcsr", () => asm.csrr(x.a0, "fcsr"), COMPLETED, false);
+    status("a write of fcsr", () => asm.csrw("fcsr", 0), COMPLETED, true);
+    status("a set of no bits", () => asm.csrrsi(x.a0, "fflags", 0), COMPLETED, false);
 
     // With FS off every instruction is illegal, in every mode.
     for (const instruction of INSTRUCTIONS) {

@@ -1,6 +1,7 @@
 /** All suites, assembled. */
 import { atomics } from "./atomics.ts";
 import { compressed } from "./compressed.ts";
+import { encodings } from "./encodings.ts";
 import { floats } from "./floats.ts";
 import { arithmetic, memoryAndJumps } from "./integers.ts";
 import { interrupts } from "./interrupts.ts";
@@ -17,6 +18,7 @@ export function suites(): Suite[] {
     atomics(),
     floats(),
     compressed(),
+    encodings(),
     machineCsrs(),
     traps(),
     interrupts(),
