@@ -208,22 +208,6 @@ export const interrupts = () =>
       asm.beqz(x.t0, "again");
     }, COMPLETED);
     raise();
-    s.attempt(
-      "wfi until the timer, MIE on",
-      (fault) => {
-        asm.li(x.t0, 0x200_bff8);
-        asm.ld(x.t1, 0, x.t0);
-        asm.li(x.t2, 500_000);
-        asm.add(x.t1, x.t1, x.t2);
-        asm.li(x.t0, MTIMECMP);
-        asm.sd(x.t1, 0, x.t0);
-        asm.wfi();
-        fault();
-        asm.nop();
-      },
-      { cause: interrupt(7), value: 0n },
-      { status: MPIE },
-    );
     raise();
     s.setCsr("mie", 0n);
     s.attempt("wfi in U", () => asm.wfi(), { cause: 2, value: 0x1050_0073n }, { mode: U });
@@ -257,19 +241,23 @@ export const interrupts = () =>
     taken("stimecmp in S", S, SIE, 5, true);
     taken("stimecmp in U", U, 0n, 5, true);
     s.setCsr("stimecmp", NEVER);
+    // With SIE off until it is pending, so that it is known before which instruction it is taken.
     s.attempt(
       "stimecmp after wfi in S",
       (fault) => {
         asm.csrr(x.t0, "time");
-        asm.li(x.t1, 500_000);
-        asm.add(x.t0, x.t0, x.t1);
+        asm.addi(x.t0, x.t0, 1000);
         asm.csrw("stimecmp", x.t0);
+        asm.label("not yet");
         asm.wfi();
+        asm.csrr(x.t0, "sip");
+        asm.beqz(x.t0, "not yet");
+        asm.csrrsi(0, "sstatus", 2);
         fault();
         asm.nop();
       },
       { cause: interrupt(5), value: 0n, delegated: true },
-      { mode: S, status: SIE },
+      { mode: S },
     );
     s.setCsr("stimecmp", NEVER);
     s.setCsr("menvcfg", 0n);
