@@ -67,7 +67,10 @@ export { load, peek, read, store, write, writeRom } from "./systems/dma.ts";
 export { drain, readScope } from "./systems/scope.ts";
 export { drop, onFinalize, reference, release } from "./systems/finalize.ts";
 export { disposeWorld } from "./systems/dispose.ts";
-export { audit, AuditError, type WhyAlive, whyAlive } from "./systems/inspect.ts";
+export { audit, AuditError, type Reason, type WhyAlive, whyAlive } from "./systems/inspect.ts";
+export { type Leak, leaks } from "./systems/leaks.ts";
+export { NoTimelineError, timeline, timelineText, timelineTrace, type TraceEvent } from "./systems/timeline.ts";
+export type { EventKind, LifeEvent } from "./ecs/event_ring.ts";
 export { mtree, mtreeJson } from "./systems/mtree.ts";
 
 // Devices: declared as data.

@@ -2,7 +2,9 @@
  * Container: where I am visible. A region is in at most one container (C1), at an address and with a priority; siblings
  * are listed from the highest priority to the lowest, and among equals from the one added last (C2).
  */
+import { formatAddress } from "./address.ts";
 import { indexChild, resizeIndexedChild, unindexChild } from "./child_index.ts";
+import { recordEvent } from "./handle.ts";
 import { defineColumns, type World } from "./world.ts";
 
 export const containers = defineColumns((capacity) => ({
@@ -44,6 +46,7 @@ export function linkChild(
   place: { address: number; size: number; priority: number; order?: number },
 ): void {
   const columns = containers(world);
+  if (world.events !== undefined) recordEvent(world, "attached", region, container, formatAddress(place.address));
   columns.container[region] = container;
   columns.address[region] = place.address;
   columns.priority[region] = place.priority;
@@ -67,6 +70,7 @@ export function linkChild(
 export function unlinkChild(world: World, region: number): void {
   const columns = containers(world);
   const container = columns.container[region]!;
+  if (world.events !== undefined) recordEvent(world, "detached", region, container);
   const next = columns.next[region]!;
   const previous = columns.previous[region]!;
   if (previous === 0) columns.firstChild[container] = next;

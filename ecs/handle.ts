@@ -3,6 +3,7 @@
  * up each time the id is freed, so that a stale handle is told from its successor's (S147).
  */
 import { addComponent, addEntity, query, removeEntity } from "./deps.ts";
+import type { EventKind } from "./event_ring.ts";
 import { defineColumns, growColumns, type World } from "./world.ts";
 
 /** Kind of entity: the tag that it carries in the entity library. */
@@ -55,11 +56,13 @@ export function newEntity(world: World, kind: Kind, name: string): number {
   columns.name[id] = name;
   columns.creation[id] = ++columns.created;
   columns.alive++;
+  if (world.events !== undefined) recordEvent(world, "created", id, 0, kind.name);
   return id;
 }
 
 /** Gives the id back; handles to it are stale from now on. */
 export function freeEntity(world: World, id: number): void {
+  if (world.events !== undefined) recordEvent(world, "finalized", id);
   const columns = identities(world);
   columns.generation[id]!++;
   columns.tombstone[id] = columns.name[id]!;
@@ -113,6 +116,18 @@ function staleHandle(world: World, handle: number, wanted: string): StaleHandleE
   }
   const former = generation === now - 1 ? `"${columns.tombstone[id]}"` : "an entity that died long ago";
   return new StaleHandleError(`the handle of ${wanted} ${former} is stale: it was destroyed`);
+}
+
+/** Writes to the world's event ring, if it has one; callers in hot paths ask that first. `other` 0: there is none. */
+export function recordEvent(world: World, kind: EventKind, id: number, other = 0, detail?: string): void {
+  world.events?.record({
+    kind,
+    entity: handleOf(world, id),
+    name: nameOf(world, id),
+    other: other === 0 ? undefined : handleOf(world, other),
+    otherName: other === 0 ? undefined : nameOf(world, other),
+    detail,
+  });
 }
 
 /** Kind of a living entity; undefined for a free id. */

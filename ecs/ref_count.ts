@@ -40,6 +40,14 @@ export interface Pin {
   readonly kind: ReferenceKind;
   /** Call site; only in debug worlds. */
   readonly site: string | undefined;
+  /** What is open and pins; undefined: the holder itself does. */
+  readonly of?: { describe(world: World): string };
+}
+
+/** Where a reference without a holder was taken. */
+export interface Site {
+  readonly kind: ReferenceKind;
+  readonly site: string;
 }
 
 const NO_PINS: readonly Pin[] = [];
@@ -57,6 +65,10 @@ export const refCounts = defineColumns((capacity) => ({
   previousEdge: new Int32Array(capacity),
   /** Named pins by holder. */
   pins: [] as (Pin[] | undefined)[],
+  /** By target, in debug worlds: where references that name no holder were taken, creation references among them. */
+  sites: [] as (Site[] | undefined)[],
+  /** By bearer, in debug worlds: where the edge was made. */
+  edgeSite: [] as (string | undefined)[],
 }));
 
 /** A new entity counts nothing. */
@@ -66,7 +78,7 @@ export function clearCounts(world: World, id: number): void {
   columns.total[id] = 0;
   columns.edgeTarget[id] = columns.edgeHolder[id] = 0;
   columns.firstEdge[id] = columns.nextEdge[id] = columns.previousEdge[id] = 0;
-  columns.pins[id] = undefined;
+  columns.pins[id] = columns.sites[id] = columns.edgeSite[id] = undefined;
 }
 
 export function addReference(world: World, id: number, kind: ReferenceKind): void {
@@ -116,6 +128,23 @@ export function unlinkEdge(world: World, bearer: number, kind: ReferenceKind): n
   return target;
 }
 
+/** Notes where a reference without a holder was taken. */
+export function addSite(world: World, id: number, kind: ReferenceKind, site: string): void {
+  (refCounts(world).sites[id] ??= []).push({ kind, site });
+}
+
+/** Forgets the latest such note. */
+export function removeSite(world: World, id: number, kind: ReferenceKind): void {
+  const sites = refCounts(world).sites[id];
+  const at = sites?.findLastIndex((site) => site.kind === kind) ?? -1;
+  if (at >= 0) sites?.splice(at, 1);
+}
+
+/** Notes where the edge of `bearer` was made. */
+export function writeEdgeSite(world: World, bearer: number, site: string): void {
+  refCounts(world).edgeSite[bearer] = site;
+}
+
 /** Notes that `holder` holds a pin. */
 export function addPin(world: World, holder: number, pin: Pin): void {
   (refCounts(world).pins[holder] ??= []).push(pin);
@@ -125,6 +154,14 @@ export function addPin(world: World, holder: number, pin: Pin): void {
 export function removePin(world: World, holder: number, target: number, kind: ReferenceKind): boolean {
   const pins = refCounts(world).pins[holder];
   const at = pins?.findLastIndex((pin) => pin.target === target && pin.kind === kind) ?? -1;
+  if (at >= 0) pins?.splice(at, 1);
+  return at >= 0;
+}
+
+/** Forgets this pin of `holder`; false if it has it no more. */
+export function forgetPin(world: World, holder: number, pin: Pin): boolean {
+  const pins = refCounts(world).pins[holder];
+  const at = pins?.lastIndexOf(pin) ?? -1;
   if (at >= 0) pins?.splice(at, 1);
   return at >= 0;
 }

@@ -4,6 +4,7 @@
  * {@linkcode defineState}, and is created in a world when it is first used there.
  */
 import { createEntityWorld, type EntityWorld } from "./deps.ts";
+import { EventRing } from "./event_ring.ts";
 
 /** Choices that the specification leaves open ([C] or [S]); the default of each is the strict one. */
 export interface Policy {
@@ -13,9 +14,19 @@ export interface Policy {
   readonly moveReorders: boolean;
   /** S115: begin, nop and commit reach the listeners of every address space, or only where something was re-rendered. */
   readonly notifyAllListeners: boolean;
+  /** LC14: whom a pin on RAM keeps: the RAM itself, whose owner may be finalized meanwhile, or the owner. */
+  readonly refRule: "ramSelf" | "owner";
+  /** S55: where the data of a bounce buffer goes: to the region that was mapped, or to what is there by then (Q17). */
+  readonly bounceWriteBack: "mappedRegion" | "currentTopology";
 }
 
-const STRICT: Policy = { equalPriority: "lastWins", moveReorders: true, notifyAllListeners: false };
+const STRICT: Policy = {
+  equalPriority: "lastWins",
+  moveReorders: true,
+  notifyAllListeners: false,
+  refRule: "ramSelf",
+  bounceWriteBack: "mappedRegion",
+};
 
 /** What one access carries, and its outcome. A handler's `access` is reused: it must not be kept. */
 export interface Access {
@@ -45,12 +56,16 @@ export interface World {
   reportFault: (error: Error) => void;
   /** Called with one line on something odd that a guest did. */
   trace: (line: string) => void;
+  /** What happened to entities lately; undefined: nobody asked to keep it. */
+  readonly events: EventRing | undefined;
   readonly slots: (Columns | undefined)[];
 }
 
 export interface WorldOptions {
   readonly policy?: Partial<Policy>;
   readonly debug?: boolean;
+  /** Keep the latest so many events for `timeline`; default: none. */
+  readonly timeline?: number;
   /** Default: one line on stderr. */
   readonly reportFault?: (error: Error) => void;
   /** Default: dropped. */
@@ -70,6 +85,7 @@ export function createWorld(options: WorldOptions = {}): World {
     access: { attrs: 0, result: 0, hi: 0 },
     reportFault: options.reportFault ?? ((error) => console.error(`${error.name}: ${error.message}`)),
     trace: options.trace ?? (() => {}),
+    events: options.timeline === undefined ? undefined : new EventRing(options.timeline),
     slots: [],
   };
 }

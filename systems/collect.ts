@@ -5,7 +5,8 @@
 import { AddressSpaceKind, detachAddressSpace, spaceRecord } from "../ecs/address_space.ts";
 import { containers, unlinkChild } from "../ecs/container.ts";
 import { type Range, rangesOf } from "../ecs/flat_view.ts";
-import { kindOf } from "../ecs/handle.ts";
+import { kindOf, recordEvent } from "../ecs/handle.ts";
+import { holdingsOf, unlinkHolding } from "../ecs/holding.ts";
 import { ListenerKind, listenerRecord, listenersOf, unlinkListener } from "../ecs/listener.ts";
 import { Life, OwnerKind, owners, setLife, unlinkOwned } from "../ecs/owner.ts";
 import { countOf, type Pin, refCounts, removeReference, takePins, unlinkEdge } from "../ecs/ref_count.ts";
@@ -33,8 +34,14 @@ const limbo = defineState(() => ({
 /** Notes that `id` has given up its creation reference. */
 export function noteDropped(world: World, id: number): void {
   setLife(world, id, Life.DROPPED);
+  if (world.events !== undefined) recordEvent(world, "dropped", id);
   limbo(world).dropped.add(id);
   requestCollect(world);
+}
+
+/** Dropped and still counted on, in the order of dropping. */
+export function droppedEntities(world: World): Iterable<number> {
+  return limbo(world).dropped;
 }
 
 /** Something that dropped entities may have waited for is released. */
@@ -158,7 +165,11 @@ function unlinkEntity(world: World, id: number): void {
     const record = listenerRecord(world, id);
     if (record !== undefined) unlinkListener(world, record);
   }
-  for (const pin of takePins(world, id)) releasePin(world, pin);
+  for (const holding of holdingsOf(world, id)) if (unlinkHolding(world, holding)) holding.ended(world);
+  for (const pin of takePins(world, id)) {
+    if (world.events !== undefined) recordEvent(world, "released", pin.target, id, pin.kind);
+    releasePin(world, pin);
+  }
 }
 
 function unlinkRegion(world: World, region: number): void {
@@ -186,10 +197,15 @@ function unlinkSpace(world: World, id: number): void {
   detachAddressSpace(world, space);
 }
 
-/** Entity that stands for `id` where lifetimes are concerned: owners and RAM for themselves, others through their owner. */
+/**
+ * Entity that stands for `id` where lifetimes are concerned: owners and RAM for themselves, others through their owner.
+ * With the older rule RAM stands for its owner, too (LC14).
+ */
 export function anchorOf(world: World, id: number): number {
   const kind = kindOf(world, id);
-  if (kind === OwnerKind || (kind === RegionKind && (regions(world).flags[id]! & Flag.RAM) !== 0)) return id;
+  if (kind === OwnerKind) return id;
+  const isRam = kind === RegionKind && (regions(world).flags[id]! & Flag.RAM) !== 0;
+  if (isRam && world.policy.refRule === "ramSelf") return id;
   return owners(world).owner[id]! || id;
 }
 

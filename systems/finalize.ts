@@ -4,19 +4,22 @@
  */
 import { containers } from "../ecs/container.ts";
 import { formatAddress } from "../ecs/address.ts";
-import { kindOf, nameOf, resolve, resolveAny } from "../ecs/handle.ts";
+import { kindOf, nameOf, recordEvent, resolve, resolveAny } from "../ecs/handle.ts";
 import { addDestructor, type Destructor, Life, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
 import {
   addPin,
   addReference,
+  addSite,
   countOf,
   type ReferenceKind,
   removePin,
   removeReference,
+  removeSite,
   UnbalancedReleaseError,
 } from "../ecs/ref_count.ts";
 import { Flag, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
+import { callSite } from "./call_site.ts";
 import { anchorOf, noteDropped, releasePin } from "./collect.ts";
 import { commit } from "./transaction.ts";
 
@@ -47,10 +50,10 @@ export function reference(world: World, entity: number, kind: ReferenceKind, hol
   addReference(world, id, kind);
   const anchor = anchorOf(world, id);
   if (anchor !== id) addReference(world, anchor, kind);
-  if (by !== undefined) {
-    const site = world.debug ? new Error("pinned here").stack : undefined;
-    addPin(world, by, { target: id, kind, site });
-  }
+  const site = world.debug ? callSite() : undefined;
+  if (by !== undefined) addPin(world, by, { target: id, kind, site });
+  else if (site !== undefined) addSite(world, id, kind, site);
+  if (world.events !== undefined) recordEvent(world, "pinned", id, by, kind);
 }
 
 /** Gives a pin back. @throws {UnbalancedReleaseError} if there is no such pin, or not of this holder. */
@@ -62,6 +65,8 @@ export function release(world: World, entity: number, kind: ReferenceKind, holde
     const who = by === undefined ? "" : ` by "${nameOf(world, by)}"`;
     throw new UnbalancedReleaseError(`"${nameOf(world, id)}" has no ${kind} reference${who}`);
   }
+  if (by === undefined && world.debug) removeSite(world, id, kind);
+  if (world.events !== undefined) recordEvent(world, "released", id, by, kind);
   releasePin(world, { target: id, kind, site: undefined });
   commit(world);
 }
@@ -82,6 +87,7 @@ export function drop(world: World, entity: number): void {
   if (kindOf(world, id) === RegionKind) refuseIfUsed(world, id);
   const kind = owners(world).owner[id] === 0 ? "external" : "parent";
   if (countOf(world, id, kind) > 0) removeReference(world, id, kind);
+  if (world.debug) removeSite(world, id, kind);
   noteDropped(world, id);
   commit(world);
 }
@@ -114,6 +120,7 @@ function refuseIfUsed(world: World, region: number): void {
   }
 }
 
-function isStatic(world: World, id: number): boolean {
+/** Whether an entity is a region that lives as long as its world, and is never counted (LC8). */
+export function isStatic(world: World, id: number): boolean {
   return kindOf(world, id) === RegionKind && (regions(world).flags[id]! & Flag.STATIC) !== 0;
 }

@@ -1,13 +1,13 @@
 /** Inspect: whether the world is sound, and why an entity is alive. Both only look. */
 import { containers } from "../ecs/container.ts";
 import { formatAddress } from "../ecs/address.ts";
-import { creationOf, entitiesOf, handleOf, kindOf, nameOf, resolveAny } from "../ecs/handle.ts";
+import { creationOf, handleOf, kindOf, nameOf, resolveAny } from "../ecs/handle.ts";
 import { spaceRecord } from "../ecs/address_space.ts";
 import { Life, OwnerKind, owners } from "../ecs/owner.ts";
 import { countOf, refCounts, REFERENCE_KINDS, type ReferenceKind } from "../ecs/ref_count.ts";
 import { Flag, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
-import { ownersBelow } from "./collect.ts";
+import { anchorOf, ownersBelow } from "./collect.ts";
 import { openReaders } from "./epoch.ts";
 import { findViolations } from "./invariants.ts";
 
@@ -37,6 +37,8 @@ export interface Reason {
   readonly kind: ReferenceKind | "owned" | "owns" | "static" | "reader";
   /** Handle of who keeps it; undefined: nobody that the world knows, so the chain ends here. */
   readonly holder: number | undefined;
+  /** Where the reference was taken, `path:line:column`; only in debug worlds. */
+  readonly site: string | undefined;
   /** One sentence. */
   readonly sentence: string;
 }
@@ -49,6 +51,11 @@ export interface WhyAlive {
 
 interface Step extends Omit<Reason, "entity" | "name" | "holder"> {
   readonly by: number;
+}
+
+interface PinStep extends Step {
+  readonly kind: ReferenceKind;
+  readonly target: number;
 }
 
 /** Why `entity` still exists. @throws {StaleHandleError} if it does not. */
@@ -73,18 +80,21 @@ function tell(
   const chain: Reason[] = [];
   let at: { id: number; step: Step } | undefined = { id: end, step: last };
   while (at !== undefined) {
-    const { id, step } = at;
-    const holder = step.by === 0 ? undefined : handleOf(world, step.by);
-    chain.unshift({
-      entity: handleOf(world, id),
-      name: nameOf(world, id),
-      kind: step.kind,
-      holder,
-      sentence: step.sentence,
-    });
-    at = from.get(id);
+    chain.unshift(reason(world, at.id, at.step));
+    at = from.get(at.id);
   }
   return { text: chain.map((reason) => reason.sentence).join("\n"), chain };
+}
+
+function reason(world: World, id: number, { kind, by, site, sentence }: Step): Reason {
+  const holder = by === 0 ? undefined : handleOf(world, by);
+  return { entity: handleOf(world, id), name: nameOf(world, id), kind, holder, site, sentence };
+}
+
+/** Everything that keeps one entity directly, other than that its owner lives. */
+export function holdersOf(world: World, entity: number): readonly Reason[] {
+  const id = resolveAny(world, entity);
+  return reasonsOf(world, id).filter(({ kind }) => kind !== "owned").map((step) => reason(world, id, step));
 }
 
 /** All that keeps one entity; `by` 0: the chain ends there. */
@@ -93,46 +103,51 @@ function reasonsOf(world: World, id: number): Step[] {
   const { owner, life } = owners(world);
   if (life[id] === Life.DYING) {
     const waiting = openReaders(world).join(", ") || "nobody";
-    return [{ kind: "reader", by: 0, sentence: `${name} is dying and waits for ${waiting}` }];
+    return [{ kind: "reader", by: 0, site: undefined, sentence: `${name} is dying and waits for ${waiting}` }];
   }
   if (kindOf(world, id) === RegionKind && (regions(world).flags[id]! & Flag.STATIC) !== 0) {
-    return [{ kind: "static", by: 0, sentence: `${name} is static: it lives as long as its world` }];
+    const sentence = `${name} is static: it lives as long as its world`;
+    return [{ kind: "static", by: 0, site: undefined, sentence }];
   }
-  const steps: Step[] = [...namedPins(world, id), ...edgesTo(world, id), ...unnamedPins(world, id)];
+  const named = namedPins(world, id);
+  const steps: Step[] = [...named, ...edgesTo(world, id), ...unnamedPins(world, id, named)];
   const above = owner[id]!;
   if (above !== 0 && (kindOf(world, id) !== OwnerKind || life[id] === Life.LIVE)) {
-    steps.push({ kind: "owned", by: above, sentence: `${name} is owned by "${nameOf(world, above)}"` });
+    const site = refCounts(world).sites[id]?.find((note) => note.kind === "parent")?.site;
+    steps.push({
+      kind: "owned",
+      by: above,
+      site,
+      sentence: `${name} is owned by "${nameOf(world, above)}"${at(site)}`,
+    });
   }
   if (kindOf(world, id) === OwnerKind) steps.push(...pinnedBelow(world, id));
   return steps;
 }
 
-function namedPins(world: World, id: number): Step[] {
+/** Pins that name their holder, on `id` or on what it stands for. */
+function namedPins(world: World, id: number): PinStep[] {
   const { pins } = refCounts(world);
-  const { owner } = owners(world);
-  const steps: Step[] = [];
-  for (const kind of [OwnerKind, RegionKind]) {
-    for (const holder of entitiesOf(world, kind)) {
-      for (const pin of pins[holder] ?? []) {
-        const isAnchored = owner[pin.target] === id && kindOf(world, pin.target) !== OwnerKind;
-        if (pin.target !== id && !isAnchored) continue;
-        const site = pin.site === undefined ? "" : ` (${pin.site})`;
-        const what = `"${nameOf(world, pin.target)}"`;
-        const by = holder === id ? 0 : holder;
-        steps.push({
-          kind: pin.kind,
-          by,
-          sentence: `"${nameOf(world, holder)}" holds a ${pin.kind} pin on ${what}${site}`,
-        });
-      }
+  const steps: PinStep[] = [];
+  for (const [holder, list] of pins.entries()) {
+    for (const { target, kind, site, of } of list ?? []) {
+      if (target !== id && anchorOf(world, target) !== id) continue;
+      const what = of === undefined ? `a ${kind} pin on` : `${of.describe(world)}, which pins`;
+      const sentence = `"${nameOf(world, holder)}" holds ${what} "${nameOf(world, target)}"${at(site)}`;
+      steps.push({ kind, by: holder === id ? 0 : holder, target, site, sentence });
     }
   }
-  return steps;
+  return steps.sort((a, b) => creationOf(world, a.by) - creationOf(world, b.by));
+}
+
+/** Where it was taken, if the world keeps that. */
+function at(site: string | undefined): string {
+  return site === undefined ? "" : ` (${site})`;
 }
 
 /** Counted edges that end at an owner: containers that show its regions, address spaces that are rooted in them. */
 function edgesTo(world: World, id: number): Step[] {
-  const { edgeTarget, edgeHolder } = refCounts(world);
+  const { edgeTarget, edgeHolder, edgeSite } = refCounts(world);
   const { firstOwned, next } = owners(world);
   const { container, address } = containers(world);
   const steps: Step[] = [];
@@ -144,34 +159,55 @@ function edgesTo(world: World, id: number): Step[] {
       steps.push({
         kind: "container",
         by: edgeHolder[owned]!,
-        sentence: `${name} of "${nameOf(world, id)}" is in ${where}`,
+        site: edgeSite[owned],
+        sentence: `${name} of "${nameOf(world, id)}" is in ${where}${at(edgeSite[owned])}`,
       });
     }
     for (const space of regions(world).spaces[owned] ?? []) {
       if (edgeTarget[space] !== id || spaceRecord(world, space) === undefined) continue;
-      const sentence = `${name} of "${nameOf(world, id)}" is the root of address space "${nameOf(world, space)}"`;
-      steps.push({ kind: "addressSpace", by: edgeHolder[space]!, sentence });
+      const site = edgeSite[space];
+      const what = `${name} of "${nameOf(world, id)}" is the root of address space "${nameOf(world, space)}"`;
+      steps.push({ kind: "addressSpace", by: edgeHolder[space]!, site, sentence: what + at(site) });
     }
   }
   return steps;
 }
 
 /** References that name no holder: the creator's, and pins of callers that gave none. */
-function unnamedPins(world: World, id: number): Step[] {
+function unnamedPins(world: World, id: number, named: readonly PinStep[]): Step[] {
   const steps: Step[] = [];
+  const standsFor = standInsOf(world, id);
   for (const kind of REFERENCE_KINDS) {
     if (kind === "parent" || kind === "container" || kind === "addressSpace") continue;
-    const count = countOf(world, id, kind);
-    const named = countNamed(world, id, kind);
-    if (count <= named) continue;
-    const sentence = `"${nameOf(world, id)}" has ${count - named} ${kind} reference(s) without a named holder`;
-    steps.push({ kind, by: 0, sentence });
+    for (const target of [id, ...standsFor]) {
+      let count = countOf(world, target, kind);
+      if (target === id) { for (const other of standsFor) count -= countOf(world, other, kind); }
+      count -= named.filter((pin) => pin.kind === kind && pin.target === target).length;
+      if (count <= 0) continue;
+      const sites = (refCounts(world).sites[target] ?? []).filter((note) => note.kind === kind).map((note) =>
+        note.site
+      );
+      const sentence = `"${nameOf(world, target)}" has ${count} ${kind} reference(s) without a named holder`;
+      steps.push({
+        kind,
+        by: 0,
+        site: sites[0],
+        sentence: sentence + at(sites.length > 0 ? sites.join(", ") : undefined),
+      });
+    }
   }
   return steps;
 }
 
-function countNamed(world: World, id: number, kind: ReferenceKind): number {
-  return namedPins(world, id).filter((step) => step.kind === kind).length;
+/** What an owner owns and is counted on for. */
+function standInsOf(world: World, id: number): number[] {
+  if (kindOf(world, id) !== OwnerKind) return [];
+  const { firstOwned, next } = owners(world);
+  const found: number[] = [];
+  for (let owned = firstOwned[id]!; owned !== 0; owned = next[owned]!) {
+    if (anchorOf(world, owned) === id) found.push(owned);
+  }
+  return found;
 }
 
 /** A pinned owner delays the owners above it. */
@@ -183,6 +219,7 @@ function pinnedBelow(world: World, id: number): Step[] {
     .map((child) => ({
       kind: "owns" as const,
       by: child,
+      site: undefined,
       sentence: `"${nameOf(world, id)}" waits for "${nameOf(world, child)}" below it`,
     }));
 }

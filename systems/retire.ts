@@ -4,7 +4,7 @@
  */
 import { AddressSpaceKind, clearAddressSpace } from "../ecs/address_space.ts";
 import type { Range } from "../ecs/flat_view.ts";
-import { creationOf, freeEntity, kindOf, nameOf } from "../ecs/handle.ts";
+import { creationOf, freeEntity, kindOf, nameOf, recordEvent } from "../ecs/handle.ts";
 import { clearListener, ListenerKind } from "../ecs/listener.ts";
 import { OwnerKind, takeDestructors, unlinkOwned } from "../ecs/owner.ts";
 import { freeRamBlock } from "../ecs/ram_block.ts";
@@ -36,7 +36,9 @@ const graveyards = defineState(() => ({
 
 /** Stamps what this commit took out of sight. */
 export function retire(world: World, ranges: readonly Range[], entities: readonly number[]): void {
-  graveyards(world).queue.push({ stamp: advanceEpoch(world), ranges, entities });
+  const stamp = advanceEpoch(world);
+  graveyards(world).queue.push({ stamp, ranges, entities });
+  if (world.events !== undefined) { for (const id of entities) recordEvent(world, "retired", id, 0, `epoch ${stamp}`); }
   noteOldest(world);
 }
 

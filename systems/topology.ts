@@ -16,7 +16,7 @@ import {
 } from "../ecs/listener.ts";
 import { Life, newOwner, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
 import { type GuestMemory, newRamBlock, type RamBlock, setObserver, type StoreObserver } from "../ecs/ram_block.ts";
-import { addReference, linkEdge, refCounts } from "../ecs/ref_count.ts";
+import { addReference, addSite, linkEdge, refCounts, type ReferenceKind, writeEdgeSite } from "../ecs/ref_count.ts";
 import {
   bindMmio,
   Flag,
@@ -32,6 +32,7 @@ import {
 } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { admitChild, admitEdge, countedTarget, TopologyError } from "./admission.ts";
+import { callSite } from "./call_site.ts";
 import { unlinkContained } from "./collect.ts";
 import { markRegion } from "./dirty_windows.ts";
 import { drop, InUseError, LifetimeError } from "./finalize.ts";
@@ -67,7 +68,7 @@ export function createOwner(world: World, { name, owner, device = false }: {
   readonly device?: boolean;
 }): Owner {
   const id = newOwner(world, name, resolveOwner(world, owner), device);
-  addReference(world, id, owner === undefined ? "external" : "parent");
+  addCreationReference(world, id, owner);
   return handleOf(world, id);
 }
 
@@ -129,7 +130,7 @@ function createRegion(
 ): Region {
   const bytes = exactAddress(size, `size of "${name}"`);
   const id = newRegion(world, { name, size: bytes, owner: resolveOwner(world, owner), flags, ...backing });
-  if (owner !== undefined) addReference(world, id, "parent");
+  if (owner !== undefined) addCreationReference(world, id, owner);
   return handleOf(world, id);
 }
 
@@ -164,8 +165,20 @@ function place(
   linkChild(world, container, region, { ...at, size: regions(world).size[region]! });
   const holder = owners(world).owner[container]!;
   const target = countedTarget(world, holder, region);
-  if (target !== 0) linkEdge(world, region, "container", holder, target);
+  if (target !== 0) countEdge(world, region, "container", holder, target);
   markRegion(world, region);
+}
+
+function countEdge(world: World, bearer: number, kind: ReferenceKind, holder: number, target: number): void {
+  linkEdge(world, bearer, kind, holder, target);
+  if (world.debug) writeEdgeSite(world, bearer, callSite());
+}
+
+/** The reference that every entity begins with: its owner's, or its creator's. */
+function addCreationReference(world: World, id: number, owner: Owner | undefined): void {
+  const kind = owner === undefined ? "external" : "parent";
+  addReference(world, id, kind);
+  if (world.debug) addSite(world, id, kind, callSite());
 }
 
 /** @throws {TopologyError} if the region is not in this container. */
@@ -286,9 +299,9 @@ export function createAddressSpace(
   const above = resolveOwner(world, owner);
   admitEdge(world, name, above, id);
   const space = newAddressSpace(world, name, id, above);
-  addReference(world, space.id, owner === undefined ? "external" : "parent");
+  addCreationReference(world, space.id, owner);
   const target = countedTarget(world, above, id);
-  if (target !== 0) linkEdge(world, space.id, "addressSpace", above, target);
+  if (target !== 0) countEdge(world, space.id, "addressSpace", above, target);
   markRegion(world, id);
   commit(world);
   return space.handle;
@@ -321,7 +334,7 @@ export function registerListener(
   const id = resolveLiving(world, space, AddressSpaceKind);
   const above = resolveOwner(world, options.owner);
   const record = newListener(world, options.name, above, id, options.priority ?? 0, options);
-  addReference(world, record.id, options.owner === undefined ? "external" : "parent");
+  addCreationReference(world, record.id, options.owner);
   startListener(world, record);
   return handleOf(world, record.id);
 }
