@@ -24,9 +24,12 @@ typedef uint64_t u64;
 #define SET_CSR(name, value) __asm__ volatile("csrs " #name ", %0" ::"r"((u64)(value)) : "memory")
 #define CLEAR_CSR(name, value) __asm__ volatile("csrc " #name ", %0" ::"r"((u64)(value)) : "memory")
 
+/* x0 needs no place: where execution goes on has it. */
 struct frame {
-  u64 pc;
-  u64 x[32];
+  union {
+    u64 pc;
+    u64 x[32];
+  };
 };
 
 extern u64 boot_registers[32];
