@@ -116,7 +116,7 @@ export const floats = () =>
           `-0.25 unsigned, ${how}`,
           "fcvt.lu.d",
           [d(-0.25)],
-          mode === "rdn" ? -1n & 0n : 0n,
+          0n,
           mode === "rdn" ? NV : NX,
           rounding,
         );
