@@ -2,6 +2,7 @@
 import { roundDown } from "./address.ts";
 import { EMPTY_VIEW, type FlatView, type Range, rangeAt } from "./flat_view.ts";
 import { defineKind, handleOf, ID_LIMIT, newEntity, resolve, StaleHandleError } from "./handle.ts";
+import type { ListedIoEvent } from "./io_event.ts";
 import { linkOwned } from "./owner.ts";
 import { addRootOf, removeRootOf } from "./region.ts";
 import { defineColumns, type World } from "./world.ts";
@@ -11,6 +12,9 @@ declare const addressSpace: unique symbol;
 export type AddressSpace = number & { readonly [addressSpace]: true };
 
 export const AddressSpaceKind = defineKind("address space");
+
+/** Default of the bytes that bounce buffers of a space may take together. */
+const BOUNCE_LIMIT = 4096;
 
 /** Slots of the lookup cache; a power of two. */
 const CACHE = 64;
@@ -27,6 +31,12 @@ export interface Space {
   cache: (Range | undefined)[];
   /** Windows to be re-rendered: start, end, start, end … */
   windows: number[];
+  /** Io events as its listeners know them; undefined: nobody asks for them (E3). */
+  ioEvents: readonly ListedIoEvent[] | undefined;
+  /** Told each view as it becomes the current one: a copy of it is kept elsewhere. undefined: nobody wants it. */
+  mirror: ((view: FlatView) => void) | undefined;
+  /** Bytes that bounce buffers may take and have taken (U3). */
+  readonly bounce: { limit: number; used: number };
 }
 
 const spaces = defineColumns((capacity) => ({
@@ -47,6 +57,9 @@ export function newAddressSpace(world: World, name: string, root: number, owner:
     view: EMPTY_VIEW,
     cache: new Array(CACHE).fill(undefined),
     windows: [],
+    ioEvents: undefined,
+    mirror: undefined,
+    bounce: { limit: BOUNCE_LIMIT, used: 0 },
   };
   spaces(world).record[id] = space;
   spaces(world).all.push(space);
@@ -74,6 +87,12 @@ export function clearAddressSpace(world: World, id: number): void {
 export function publishView(space: Space, view: FlatView): void {
   space.view = view;
   space.cache.fill(undefined);
+  if (space.mirror !== undefined) space.mirror(view);
+}
+
+/** Whom {@linkcode publishView} tells; it must not throw. */
+export function writeMirror(space: Space, mirror: Space["mirror"]): void {
+  space.mirror = mirror;
 }
 
 export function writePhysicalRoot(space: Space, root: number): void {

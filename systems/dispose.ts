@@ -1,6 +1,7 @@
 /** Dispose: ends a world and gives everything back, whoever still counts on it. */
 import { AddressSpaceKind } from "../ecs/address_space.ts";
 import { entitiesOf, type Kind } from "../ecs/handle.ts";
+import { openHoldings, unlinkHolding } from "../ecs/holding.ts";
 import { ListenerKind } from "../ecs/listener.ts";
 import { OwnerKind } from "../ecs/owner.ts";
 import { RegionKind } from "../ecs/region.ts";
@@ -25,6 +26,7 @@ export function disposeWorld(world: World): void {
     throw new InUseError(`cannot dispose of a world while ${openReaders(world).join(", ")} is open`);
   }
   dismissReaders(world);
+  for (const holding of openHoldings(world)) unlinkHolding(world, holding);
   abandon(world, ORDER.flatMap((kind) => entitiesOf(world, kind)));
   commit(world);
 }

@@ -27,9 +27,21 @@ export function read(
   bytes: Uint8Array,
   attrs = 0,
 ): number {
-  const { view } = spaceOf(world, space);
+  const [hi, lo] = exactHalves(address);
+  return readView(world, spaceOf(world, space).view, hi, lo, bytes, attrs);
+}
+
+/** As {@linkcode read}, from a captured view, at the address (hi, lo). */
+export function readView(
+  world: World,
+  view: FlatView,
+  hi: number,
+  lo: number,
+  bytes: Uint8Array,
+  attrs: number,
+): number {
   const target = viewOn(bytes);
-  return walk(world, view, address, bytes.length, {
+  return walk(world, view, hi, lo, bytes.length, {
     memory(range, offset, at, length) {
       bytes.set(range.ram!.bytes.subarray(offset, offset + length), at); // `memory` is for ranges that have it
       return MemTx.OK;
@@ -54,9 +66,21 @@ export function write(
   bytes: Uint8Array,
   attrs = 0,
 ): number {
-  const { view } = spaceOf(world, space);
+  const [hi, lo] = exactHalves(address);
+  return writeView(world, spaceOf(world, space).view, hi, lo, bytes, attrs);
+}
+
+/** As {@linkcode write}, to a captured view, at the address (hi, lo). */
+export function writeView(
+  world: World,
+  view: FlatView,
+  hi: number,
+  lo: number,
+  bytes: Uint8Array,
+  attrs: number,
+): number {
   const source = viewOn(bytes);
-  return walk(world, view, address, bytes.length, {
+  return walk(world, view, hi, lo, bytes.length, {
     memory(range, offset, at, length) {
       if (range.isWritable || (attrs & Attrs.DEBUG) !== 0) return storeBytes(range, offset, bytes, at, length);
       return MemTx.DECODE_ERROR;
@@ -72,7 +96,8 @@ export function write(
 /** Writes memory of every kind, ROM too, and calls no handler: for images and reset. Returns MemTx bits. */
 export function writeRom(world: World, space: AddressSpace, address: number | bigint, bytes: Uint8Array): number {
   const { view } = spaceOf(world, space);
-  return walk(world, view, address, bytes.length, {
+  const [hi, lo] = exactHalves(address);
+  return walk(world, view, hi, lo, bytes.length, {
     memory: (range, offset, at, length) => storeBytes(range, offset, bytes, at, length),
     handler: () => MemTx.DECODE_ERROR,
     nothing: () => MemTx.DECODE_ERROR,
@@ -83,7 +108,8 @@ export function writeRom(world: World, space: AddressSpace, address: number | bi
 export function peek(world: World, space: AddressSpace, address: number | bigint, bytes: Uint8Array): number {
   const { view } = spaceOf(world, space);
   const target = viewOn(bytes);
-  return walk(world, view, address, bytes.length, {
+  const [hi, lo] = exactHalves(address);
+  return walk(world, view, hi, lo, bytes.length, {
     memory(range, offset, at, length) {
       bytes.set(range.ram!.bytes.subarray(offset, offset + length), at); // as in `read`
       return MemTx.OK;
@@ -104,20 +130,25 @@ export function peek(world: World, space: AddressSpace, address: number | bigint
 function storeBytes(range: Range, offset: number, bytes: Uint8Array, at: number, length: number): number {
   const ram = range.ram!; // as in `read`
   ram.bytes.set(bytes.subarray(at, at + length), offset);
-  ram.observer?.(offset, length);
+  storedTo(range, offset, length);
   return MemTx.OK;
 }
 
-/** Cuts `length` bytes at `address` into pieces of one range each. Addresses wrap at 2^64. */
+/** Tells those who follow stores that bytes of the range's memory were written, `offset` from its region's start. */
+export function storedTo(range: Range, offset: number, length: number): void {
+  range.ram?.observer?.(offset, length);
+}
+
+/** Cuts `length` bytes at the address (hi, lo) into pieces of one range each. Addresses wrap at 2^64. */
 function walk(
   world: World,
   view: FlatView,
-  address: number | bigint,
+  hi: number,
+  lo: number,
   length: number,
   pieces: Pieces,
   isWrite = false,
 ): number {
-  let [hi, lo] = exactHalves(address);
   return readScope(world, "dma", () => {
     let result: number = MemTx.OK;
     for (let at = 0; at < length;) {

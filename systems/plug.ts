@@ -23,6 +23,7 @@ import { type Region, RegionKind } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { cancelBottomHalf } from "./bottom_half.ts";
 import { createDevice, type DeviceOptions, discardDevice } from "./create_device.ts";
+import { closeHoldings } from "./holding.ts";
 import { deliverInputs, lowerOutputs } from "./interrupts.ts";
 import { clearTimer } from "./timers.ts";
 import { addSubregion, delSubregion } from "./topology.ts";
@@ -177,6 +178,7 @@ function withdraw(row: DeviceRow): void {
     }
   });
   stopWork(row);
+  closeHoldings(world, row.device);
   for (let undo = row.undo.pop(); undo !== undefined; undo = row.undo.pop()) {
     try {
       undo();

@@ -1,0 +1,45 @@
+/** Locate: which range an address reaches, for those who go on without dispatch: mappings, caches. */
+import { bytesUntil, roundDown } from "../ecs/address.ts";
+import { EMPTY_VIEW, type FlatView, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
+import type { World } from "../ecs/world.ts";
+import { Attrs } from "./access.ts";
+
+/** Where an address leads. */
+export interface Place {
+  /** undefined: nothing answers there. */
+  readonly range: Range | undefined;
+  /** Halves of the address in the view that shows the range. */
+  readonly hi: number;
+  readonly lo: number;
+  /** How many bytes from the address lead to the same range, one after the other; at least 1. */
+  readonly length: number;
+}
+
+/** The place of the address (hi, lo) in a captured view. */
+export function locate(
+  _world: World,
+  view: FlatView,
+  hi: number,
+  lo: number,
+  _isWrite: boolean,
+  _attrs: number,
+): Place {
+  const address = roundDown(hi, lo);
+  const range = rangeAt(view, address);
+  return { range, hi, lo, length: bytesUntil(range?.end ?? startAbove(view, address), hi, lo) };
+}
+
+/** Offset of a place in its range's region, in bytes. */
+export function offsetOf(place: Place): number {
+  return place.range === undefined ? 0 : offsetIn(place.range, place.hi, place.lo);
+}
+
+/** Whether accesses reach the range's memory without a handler. */
+export function isDirect(range: Range, isWrite: boolean, attrs: number): boolean {
+  return range.ram !== undefined && (!isWrite || range.isWritable || (attrs & Attrs.DEBUG) !== 0);
+}
+
+/** A view that shows nothing but one range. */
+export function viewOf(range: Range | undefined): FlatView {
+  return range === undefined ? EMPTY_VIEW : { chunks: [[range]] };
+}
