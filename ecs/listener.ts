@@ -1,6 +1,7 @@
 /** Listener: callbacks that follow one address space through its commits (specification 1.13). */
 import type { AddressSpace } from "./address_space.ts";
 import { defineKind, newEntity } from "./handle.ts";
+import type { Notifier } from "./io_event.ts";
 import { linkOwned } from "./owner.ts";
 import type { Region } from "./region.ts";
 import { defineColumns, type World } from "./world.ts";
@@ -25,6 +26,29 @@ export interface Section {
   readonly unmergeable: boolean;
   /** A ROM device that reads as memory. */
   readonly romd: boolean;
+  /** Clients that log stores: a set of `1 << client`. */
+  readonly logMask: number;
+}
+
+/** An io event as a space shows it, unclipped (E2). */
+export interface IoEventSection {
+  readonly space: AddressSpace;
+  /** Bytes from the start of the address space; negative if a window cuts off its beginning there. */
+  readonly address: number;
+  /** Bytes of the write; 0: any. */
+  readonly size: number;
+  /** Only a write of this value, zero-extended, sets the notifier; undefined: every one. A bigint iff `size` is 8. */
+  readonly data: number | bigint | undefined;
+  readonly notifier: Notifier;
+}
+
+/** Part of a range in which writes may be collected. */
+export interface CoalescedSection {
+  readonly space: AddressSpace;
+  readonly region: Region;
+  /** Bytes from the start of the address space. */
+  readonly address: number;
+  readonly size: number;
 }
 
 /**
@@ -37,7 +61,29 @@ export interface ListenerCallbacks {
   regionDel?(section: Section): void;
   /** A range that stays; asking for it makes every commit cost O(ranges). */
   regionNop?(section: Section): void;
+  /** After `regionAdd`, and at once when a region that is shown gets a coalesced range (M1, M4). */
+  coalescedAdd?(section: CoalescedSection): void;
+  /** Before `regionDel`, and at once when a region loses a coalesced range. */
+  coalescedDel?(section: CoalescedSection): void;
+  /** After publication, before `commit`; alone if nothing else has changed (E5). */
+  ioEventAdd?(section: IoEventSection): void;
+  ioEventDel?(section: IoEventSection): void;
   commit?(): void;
+  /** The masks of clients that log a range; this one gained some. */
+  logStart?(section: Section, before: number, after: number): void;
+  /** As `logStart`; the mask lost some. */
+  logStop?(section: Section, before: number, after: number): void;
+  /** Whoever knows of stores that the core did not see reports them with `markDirty`. A logged range. */
+  logSync?(section: Section): void;
+  /** As `logSync`, for all ranges at once; a listener has one or the other (L3). */
+  logSyncGlobal?(): void;
+  /** The bits of part of a range were cleared: stores to it are news again. */
+  logClear?(section: Section): void;
+  /** All memory is tracked from now on. May throw: tracking does not start then (S127). */
+  logGlobalStart?(): void;
+  logGlobalStop?(): void;
+  /** Bits were collected: what was in flight then is to be visible now (G7). */
+  afterSync?(): void;
 }
 
 export interface ListenerRecord {
@@ -48,6 +94,8 @@ export interface ListenerRecord {
   readonly callbacks: ListenerCallbacks;
   /** Whether it has been told the view of its space, so that it is due the changes. */
   isRegistered: boolean;
+  /** In a debug world: what the callbacks add up to, by address, with the log mask (INV6). */
+  readonly told: Map<number, { section: Section; mask: number }> | undefined;
 }
 
 const listeners = defineColumns(() => ({
@@ -70,7 +118,8 @@ export function newListener(
 ): ListenerRecord {
   const id = newEntity(world, ListenerKind, name);
   linkOwned(world, id, owner);
-  const record = { id, space, priority, callbacks, isRegistered: false };
+  const told = world.debug ? new Map() : undefined;
+  const record = { id, space, priority, callbacks, isRegistered: false, told };
   listeners(world).record[id] = record;
   return record;
 }

@@ -3,6 +3,8 @@
  * compiled guest code addresses directly; a block without a guest memory has an ArrayBuffer of its own.
  */
 
+import { type DirtyLog, markBytes, newDirtyLog } from "./dirty_bitmap.ts";
+
 const WASM_PAGE = 0x10000;
 const WASM_PAGES_MAX = 0x10000;
 
@@ -109,6 +111,14 @@ export interface RamBlock {
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  readonly dirty: DirtyLog;
+  /** Whether MIGRATION logs it (1.3). */
+  readonly isMigratable: boolean;
+  /** Whoever asked for the stores: see {@linkcode setObserver}. */
+  watcher: StoreObserver | undefined;
+  /** Told of bytes that became clean, which it may have stored to without a word before. */
+  cleaned: StoreObserver | undefined;
+  /** To be called after each store: tells the watcher, and sets dirty bits. undefined while there is nothing to do. */
   observer: StoreObserver | undefined;
 }
 
@@ -120,7 +130,7 @@ const BLOCK_ALIGNMENT = 0x1000;
  *
  * @throws {OutOfGuestMemoryError} if there is no room, in the memory or in the host.
  */
-export function newRamBlock(size: number, memory: GuestMemory | undefined): RamBlock {
+export function newRamBlock(size: number, memory: GuestMemory | undefined, isMigratable = true): RamBlock {
   let buffer: ArrayBufferLike;
   let offset = 0;
   if (memory !== undefined) {
@@ -134,7 +144,19 @@ export function newRamBlock(size: number, memory: GuestMemory | undefined): RamB
     }
   }
   const bytes = new Uint8Array(buffer, offset, size);
-  return { memory, buffer, offset, size, bytes, view: new DataView(buffer, offset, size), observer: undefined };
+  return {
+    memory,
+    buffer,
+    offset,
+    size,
+    bytes,
+    view: new DataView(buffer, offset, size),
+    dirty: newDirtyLog(size),
+    isMigratable,
+    watcher: undefined,
+    cleaned: undefined,
+    observer: undefined,
+  };
 }
 
 /** Ends the block; a range of a guest memory is zeroed and free again. */
@@ -142,6 +164,26 @@ export function freeRamBlock(block: RamBlock): void {
   if (block.memory !== undefined) freeRange(block.memory, block.offset, block.size);
 }
 
-export function setObserver(block: RamBlock, observer: StoreObserver | undefined): void {
-  block.observer = observer;
+/** `watcher` is told of every store, `cleaned` of every byte whose dirty bit is cleared. */
+export function setObserver(
+  block: RamBlock,
+  watcher: StoreObserver | undefined,
+  cleaned: StoreObserver | undefined,
+): void {
+  block.watcher = watcher;
+  block.cleaned = cleaned;
+  connectObserver(block);
+}
+
+/** To be called when the watcher or the active bitmaps of the block change. */
+export function connectObserver(block: RamBlock): void {
+  const { dirty, watcher } = block;
+  if (dirty.active.length === 0) block.observer = watcher;
+  else if (watcher === undefined) block.observer = (offset, length) => markBytes(dirty, offset, length);
+  else {
+    block.observer = (offset, length) => {
+      markBytes(dirty, offset, length);
+      watcher(offset, length);
+    };
+  }
 }

@@ -14,18 +14,39 @@ export interface Policy {
   readonly moveReorders: boolean;
   /** S115: begin, nop and commit reach the listeners of every address space, or only where something was re-rendered. */
   readonly notifyAllListeners: boolean;
+  /** S50: a write that a handler makes to its own device sets a notifier (Q14), or is refused like any other. */
+  readonly ioEventBypassesGuard: boolean;
+  /** An io event is listed for every range that it is partly in (Q18), or once. */
+  readonly ioEventPerRange: boolean;
+  /** S119: taking out an io event takes the first that is like it where size 0 is like any (Q19), or exactly that one. */
+  readonly ioEventLooseDelete: boolean;
+  /** S122: the first listener for io events is told those that exist, or what the space listed last, if anything (Q6). */
+  readonly ioEventReplay: boolean;
+  /** Of a region's coalesced ranges listeners are told all that a range shows, or those up to the first that it does not (Q7). */
+  readonly coalescedReplay: "all" | "untilGap";
   /** LC14: whom a pin on RAM keeps: the RAM itself, whose owner may be finalized meanwhile, or the owner. */
   readonly refRule: "ramSelf" | "owner";
   /** S55: where the data of a bounce buffer goes: to the region that was mapped, or to what is there by then (Q17). */
   readonly bounceWriteBack: "mappedRegion" | "currentTopology";
+  /** Q5: ranges that come and go are told as logged and no longer logged, as on registration; or only as there and gone. */
+  readonly logStartOnAdd: boolean;
+  /** Q9: snapshots of dirty bits clear and hold whole groups of 64 pages, or only the pages asked for. */
+  readonly snapshotClearsNeighbours: boolean;
 }
 
 const STRICT: Policy = {
   equalPriority: "lastWins",
   moveReorders: true,
   notifyAllListeners: false,
+  ioEventBypassesGuard: false,
+  ioEventPerRange: false,
+  ioEventLooseDelete: false,
+  ioEventReplay: true,
+  coalescedReplay: "all",
   refRule: "ramSelf",
   bounceWriteBack: "mappedRegion",
+  logStartOnAdd: true,
+  snapshotClearsNeighbours: false,
 };
 
 /** What one access carries, and its outcome. A handler's `access` is reused: it must not be kept. */

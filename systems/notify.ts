@@ -6,6 +6,7 @@
  */
 import { type Space, spaceRecord } from "../ecs/address_space.ts";
 import { type Range, rangesOf } from "../ecs/flat_view.ts";
+import { isTracking } from "../ecs/dirty_bitmap.ts";
 import { handleOf, nameOf } from "../ecs/handle.ts";
 import {
   allListeners,
@@ -17,6 +18,7 @@ import {
 } from "../ecs/listener.ts";
 import { Flag } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
+import { type MaskChange, takeMaskChanges, toldMask } from "./log_masks.ts";
 import type { ViewChange } from "./share_views.ts";
 
 /** A listener's callback threw; the others were served. */
@@ -36,6 +38,7 @@ const NOBODY: readonly ListenerRecord[] = [];
 /** begin, regionDel, regionNop, regionAdd. */
 export function announceChanges(world: World, changes: readonly ViewChange[]): void {
   const state = walks(world);
+  const masks = takeMaskChanges(world);
   state.isWalking = true;
   for (const listener of audience(world, changes)) {
     if (listener.callbacks.begin !== undefined) call(world, listener, () => listener.callbacks.begin?.());
@@ -43,8 +46,8 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
   for (const change of changes) {
     const listeners = listenersOf(world, change.space.id);
     if (listeners.length === 0) continue;
-    announceRemoved(world, change.space, listeners, change.removed);
-    announceAdded(world, change, listeners);
+    announceRemoved(world, change.space, listeners, change.removed, masks);
+    announceAdded(world, change, listeners, masks);
   }
   state.isWalking = false;
 }
@@ -55,7 +58,7 @@ export function announceCommit(world: World, changes: readonly ViewChange[]): vo
     if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
   }
   const { late } = walks(world);
-  if (late.length > 0) { for (const listener of late.splice(0)) startListener(world, listener); }
+  if (late.length > 0) { for (const listener of late.splice(0)) startLate(world, listener); }
 }
 
 /** Whom a commit concerns: the listeners of the spaces that were re-rendered, or all ([C], S115). */
@@ -68,55 +71,124 @@ function audience(world: World, changes: readonly ViewChange[]): readonly Listen
   return all.filter((listener) => concerned.has(listener.space));
 }
 
+type MaskChanges = ReadonlyMap<number, MaskChange>;
+
 function announceRemoved(
   world: World,
   space: Space,
   listeners: readonly ListenerRecord[],
   removed: readonly Range[],
+  masks: MaskChanges,
 ): void {
-  const wanting = listeners.filter((listener) => listener.callbacks.regionDel !== undefined).reverse();
+  const wanting = listeners.filter(({ callbacks, told }) =>
+    callbacks.regionDel !== undefined || callbacks.logStop !== undefined || told !== undefined
+  );
   if (wanting.length === 0) return;
   for (const range of removed) {
-    const section = sectionOf(world, space, range);
-    for (const listener of wanting) call(world, listener, () => listener.callbacks.regionDel?.(section));
-  }
-}
-
-function announceAdded(world: World, change: ViewChange, listeners: readonly ListenerRecord[]): void {
-  const { space, view, added } = change;
-  const wantsNops = listeners.some((listener) => listener.callbacks.regionNop !== undefined);
-  let next = 0;
-  for (const range of wantsNops ? rangesOf(view) : added) {
-    const isNew = range === added[next];
-    if (isNew) next++;
-    const section = sectionOf(world, space, range);
-    for (const listener of listeners) {
-      const { callbacks } = listener;
-      if (isNew) {
-        if (callbacks.regionAdd !== undefined) call(world, listener, () => callbacks.regionAdd?.(section));
-      } else if (callbacks.regionNop !== undefined) {
-        call(world, listener, () => callbacks.regionNop?.(section));
-      }
+    const mask = masks.get(range.region)?.before ?? toldMask(world, range.region);
+    const section = sectionOf(world, space, range, mask);
+    if (mask !== 0 && world.policy.logStartOnAdd) tellMask(world, wanting, section, mask, 0);
+    for (const listener of wanting.toReversed()) {
+      listener.told?.delete(section.address);
+      call(world, listener, () => listener.callbacks.regionDel?.(section));
     }
   }
 }
 
-/** Puts a listener in the lists and replays the view to it alone (L4): begin, adds, commit. */
+function announceAdded(
+  world: World,
+  { space, view, added }: ViewChange,
+  listeners: readonly ListenerRecord[],
+  masks: MaskChanges,
+): void {
+  const isTold = listeners.some(({ callbacks }) => callbacks.regionNop !== undefined) || masks.size > 0;
+  let next = 0;
+  for (const range of isTold ? rangesOf(view) : added) {
+    const isNew = range === added[next];
+    if (isNew) next++;
+    const change = masks.get(range.region);
+    const mask = change?.after ?? toldMask(world, range.region);
+    const section = sectionOf(world, space, range, mask);
+    if (isNew) tellAdded(world, listeners, section);
+    else {
+      for (const listener of listeners) {
+        if (listener.callbacks.regionNop !== undefined) {
+          call(world, listener, () => listener.callbacks.regionNop?.(section));
+        }
+      }
+      if (change !== undefined) tellMask(world, listeners, section, change.before, change.after);
+    }
+  }
+}
+
+function tellAdded(world: World, listeners: readonly ListenerRecord[], section: Section): void {
+  const { logMask } = section;
+  const { logStartOnAdd } = world.policy;
+  for (const listener of listeners) {
+    listener.told?.set(section.address, { section, mask: logStartOnAdd ? 0 : logMask });
+    if (listener.callbacks.regionAdd !== undefined) {
+      call(world, listener, () => listener.callbacks.regionAdd?.(section));
+    }
+  }
+  if (logMask !== 0 && logStartOnAdd) tellMask(world, listeners, section, 0, logMask);
+}
+
+/** logStart by ascending priority, logStop by descending. */
+function tellMask(
+  world: World,
+  listeners: readonly ListenerRecord[],
+  section: Section,
+  before: number,
+  after: number,
+): void {
+  for (const listener of listeners) listener.told?.set(section.address, { section, mask: after });
+  if ((after & ~before) !== 0) {
+    for (const listener of listeners) {
+      call(world, listener, () => listener.callbacks.logStart?.(section, before, after));
+    }
+  }
+  if ((before & ~after) !== 0) {
+    for (const listener of listeners.toReversed()) {
+      call(world, listener, () => listener.callbacks.logStop?.(section, before, after));
+    }
+  }
+}
+
+/**
+ * Puts a listener in the lists and replays the view to it alone (L4): begin, adds with what is logged, commit.
+ *
+ * @throws what its `logGlobalStart` throws while memory is tracked; it is in no list then.
+ */
 export function startListener(world: World, listener: ListenerRecord): void {
   const state = walks(world);
   if (state.isWalking) {
     state.late.push(listener);
     return;
   }
+  if (isTracking(world)) listener.callbacks.logGlobalStart?.();
   linkListener(world, listener);
   call(world, listener, () => listener.callbacks.begin?.());
-  replay(world, listener, "regionAdd");
+  for (const section of sectionsShownTo(world, listener)) {
+    const { logMask } = section;
+    listener.told?.set(section.address, { section, mask: logMask });
+    call(world, listener, () => listener.callbacks.regionAdd?.(section));
+    if (logMask !== 0) call(world, listener, () => listener.callbacks.logStart?.(section, 0, logMask));
+  }
   call(world, listener, () => listener.callbacks.commit?.());
 }
 
+/** A listener that came during a walk joins when it is over; who could have caught what it throws is gone. */
+function startLate(world: World, listener: ListenerRecord): void {
+  try {
+    startListener(world, listener);
+  } catch (cause) {
+    reportThrown(world, listener, cause);
+  }
+}
+
 /**
- * Takes a listener out (L5): begin, dels, commit, to it alone. In the middle of a walk what it was told is neither the
- * old view nor the new one, so it simply hears nothing more (S109).
+ * Takes a listener out (L5): begin, what was logged and what was there, commit, to it alone. In the middle of a walk what
+ * it was told is neither the old view nor the new one, so it simply hears nothing more (S109).
  */
 export function stopListener(world: World, listener: ListenerRecord): void {
   const state = walks(world);
@@ -124,33 +196,47 @@ export function stopListener(world: World, listener: ListenerRecord): void {
   if (!listener.isRegistered) return;
   if (!state.isWalking) {
     call(world, listener, () => listener.callbacks.begin?.());
-    replay(world, listener, "regionDel");
+    for (const section of sectionsShownTo(world, listener)) {
+      const { logMask } = section;
+      if (logMask !== 0) call(world, listener, () => listener.callbacks.logStop?.(section, logMask, 0));
+      call(world, listener, () => listener.callbacks.regionDel?.(section));
+    }
     call(world, listener, () => listener.callbacks.commit?.());
   }
   unlinkListener(world, listener);
 }
 
-function replay(world: World, listener: ListenerRecord, to: "regionAdd" | "regionDel"): void {
-  const space = spaceRecord(world, listener.space);
-  const callback = listener.callbacks[to];
-  if (space === undefined || callback === undefined) return;
-  for (const range of rangesOf(space.view)) {
-    call(world, listener, () => callback.call(listener.callbacks, sectionOf(world, space, range)));
-  }
+const NO_SECTIONS: readonly Section[] = [];
+
+/** What the listener's space shows, by ascending address; nothing for one that wants to hear of no range. */
+export function sectionsShownTo(world: World, { space: id, callbacks, told }: ListenerRecord): Iterable<Section> {
+  const space = spaceRecord(world, id);
+  const { regionAdd, regionDel, logStart, logStop, logSync, logClear } = callbacks;
+  const isWanted = [regionAdd, regionDel, logStart, logStop, logSync, logClear, told].some((one) => one !== undefined);
+  return space === undefined || !isWanted ? NO_SECTIONS : sectionsOf(world, space);
+}
+
+function* sectionsOf(world: World, space: Space): Generator<Section> {
+  for (const range of rangesOf(space.view)) yield sectionOf(world, space, range, toldMask(world, range.region));
 }
 
 /** A listener that was unregistered hears nothing; one that throws is reported and does not keep the others waiting. */
-function call(world: World, listener: ListenerRecord, callback: () => void): void {
+export function call(world: World, listener: ListenerRecord, callback: () => void): void {
   if (!listener.isRegistered) return;
   try {
     callback();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    world.reportFault(new ListenerError(`listener "${nameOf(world, listener.id)}" threw: ${reason}`, { cause }));
+    reportThrown(world, listener, cause);
   }
 }
 
-function sectionOf(world: World, space: Space, range: Range): Section {
+function reportThrown(world: World, listener: ListenerRecord, cause: unknown): void {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  world.reportFault(new ListenerError(`listener "${nameOf(world, listener.id)}" threw: ${reason}`, { cause }));
+}
+
+/** A range as callbacks see it. */
+export function sectionOf(world: World, space: Space, range: Range, logMask: number): Section {
   return {
     space: space.handle,
     region: handleOf(world, range.region),
@@ -161,5 +247,6 @@ function sectionOf(world: World, space: Space, range: Range): Section {
     nonvolatile: (range.flags & Flag.NONVOLATILE) !== 0,
     unmergeable: (range.flags & Flag.UNMERGEABLE) !== 0,
     romd: (range.flags & Flag.ROMD) !== 0,
+    logMask,
   };
 }

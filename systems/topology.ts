@@ -36,6 +36,8 @@ import { callSite } from "./call_site.ts";
 import { unlinkContained } from "./collect.ts";
 import { markRegion } from "./dirty_windows.ts";
 import { drop, InUseError, LifetimeError } from "./finalize.ts";
+import { mappingsOf } from "./map.ts";
+import { trackNewBlock } from "./log_masks.ts";
 import { startListener, stopListener } from "./notify.ts";
 import { isFinalizing } from "./retire.ts";
 import { commit } from "./transaction.ts";
@@ -51,6 +53,8 @@ export interface RegionOptions {
 export interface RamOptions extends RegionOptions {
   /** Where the bytes are; without it, in an ArrayBuffer of the region's own. */
   readonly memory?: GuestMemory;
+  /** false: its stores are not tracked for migration. */
+  readonly migratable?: boolean;
 }
 
 export interface MmioOptions<S> extends RegionOptions {
@@ -117,9 +121,11 @@ export function createAlias(
 }
 
 /** Memory of a region; its owner is checked first, so that a refusal takes nothing. */
-function block(world: World, { name, size, owner, memory }: RamOptions): RamBlock {
+function block(world: World, { name, size, owner, memory, migratable }: RamOptions): RamBlock {
   resolveOwner(world, owner);
-  return newRamBlock(exactAddress(size, `size of "${name}"`), memory);
+  const made = newRamBlock(exactAddress(size, `size of "${name}"`), memory, migratable);
+  trackNewBlock(world, made);
+  return made;
 }
 
 function createRegion(
@@ -319,13 +325,21 @@ export function destroyAddressSpace(world: World, space: AddressSpace): void {
     const by = nameOf(world, listener.id);
     throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": listener "${by}" is registered`);
   }
+  const [mapping] = mappingsOf(world, id);
+  if (mapping !== undefined) {
+    throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": ${mapping.describe(world)} is open`);
+  }
   if (refCounts(world).total[id]! > 1) {
     throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": it is pinned`);
   }
   drop(world, space);
 }
 
-/** Registers callbacks and replays the current view to them (L4). Equal priorities are called in registration order. */
+/**
+ * Registers callbacks and replays the current view to them (L4). Equal priorities are called in registration order.
+ *
+ * @throws {TopologyError} for both logSync and logSyncGlobal (L3), or if memory is tracked and `logGlobalStart` throws.
+ */
 export function registerListener(
   world: World,
   space: AddressSpace,
@@ -333,10 +347,19 @@ export function registerListener(
 ): Listener {
   const id = resolveLiving(world, space, AddressSpaceKind);
   const above = resolveOwner(world, options.owner);
+  if (options.logSync !== undefined && options.logSyncGlobal !== undefined) {
+    throw new TopologyError(`listener "${options.name}" has both logSync and logSyncGlobal`);
+  }
   const record = newListener(world, options.name, above, id, options.priority ?? 0, options);
   addCreationReference(world, record.id, options.owner);
-  startListener(world, record);
-  return handleOf(world, record.id);
+  const listener: Listener = handleOf(world, record.id);
+  try {
+    startListener(world, record);
+  } catch (cause) {
+    drop(world, listener);
+    throw new TopologyError(`listener "${options.name}" cannot track memory, which is being tracked`, { cause });
+  }
+  return listener;
 }
 
 /** Replays the view as removed (L5), then ends the listener: it is not called again, whoever calls this (S109). */
@@ -354,12 +377,22 @@ export function ramOf(world: World, region: Region): RamBlock {
   return ram;
 }
 
-/** Calls `observer` after each store that reaches the region's memory through dispatch or DMA; undefined ends that. */
-export function observeStores(world: World, region: Region, observer: StoreObserver | undefined): void {
-  setObserver(ramOf(world, region), observer);
+/**
+ * Calls `observer` after each store that reaches the region's memory through dispatch or DMA; undefined ends that. Who
+ * stores to the memory on its own calls `markDirty` for each page that it has not marked since `cleaned` was called for it.
+ */
+export function observeStores(
+  world: World,
+  region: Region,
+  observer: StoreObserver | undefined,
+  cleaned?: StoreObserver,
+): void {
+  const ram = ramOf(world, region);
+  setObserver(ram, observer, cleaned);
+  if (ram.dirty.active.length > 0) cleaned?.(0, ram.size);
 }
 
-function resolveOwner(world: World, owner: Owner | undefined): number {
+export function resolveOwner(world: World, owner: Owner | undefined): number {
   return owner === undefined ? 0 : resolveLiving(world, owner, OwnerKind);
 }
 
@@ -368,7 +401,7 @@ function resolveOwner(world: World, owner: Owner | undefined): number {
  *
  * @throws {LifetimeError} if the entity was dropped or is being finalized, or a destructor of any other is running.
  */
-function resolveLiving(world: World, handle: number, kind: Kind): number {
+export function resolveLiving(world: World, handle: number, kind: Kind): number {
   const id = resolve(world, handle, kind);
   const life = owners(world).life[id]!;
   if (life === Life.DYING || (life === Life.DROPPED && kind !== OwnerKind)) {

@@ -1,0 +1,108 @@
+/**
+ * Dirty tracking: MIGRATION logs all memory of a world while there is a reason to (specification 1.15, G3 and G4). The
+ * listeners learn of it before the first store is logged, and of its end after the last.
+ */
+import { DirtyClient, isTracking, tracking, type TrackingReason } from "../ecs/dirty_bitmap.ts";
+import { entitiesOf, nameOf } from "../ecs/handle.ts";
+import { allListeners, type ListenerRecord } from "../ecs/listener.ts";
+import { RegionKind, regions } from "../ecs/region.ts";
+import type { World } from "../ecs/world.ts";
+import { DirtyLogError } from "./dirty_log.ts";
+import { writeMask } from "./log_masks.ts";
+import { call } from "./notify.ts";
+import { transaction } from "./transaction.ts";
+
+/**
+ * Tracks stores to all migratable memory until this reason, and every other, is stopped. A reason that is on already
+ * stays on, and is no longer about to stop.
+ *
+ * @throws {DirtyLogError} if a listener's `logGlobalStart` throws: those started before it are stopped again, in reverse
+ * order, and nothing has changed (S127).
+ */
+export function startDirtyTracking(world: World, reason: TrackingReason): void {
+  const { reasons, postponed } = tracking(world);
+  postponed.delete(reason);
+  if (reasons.has(reason)) return;
+  const isFirst = reasons.size === 0;
+  reasons.add(reason);
+  if (!isFirst) return;
+  try {
+    startListeners(world);
+  } catch (error) {
+    reasons.delete(reason);
+    throw error;
+  }
+  logMigration(world, true);
+}
+
+function startListeners(world: World): void {
+  const started: ListenerRecord[] = [];
+  for (const listener of allListeners(world)) {
+    if (!listener.isRegistered) continue;
+    try {
+      listener.callbacks.logGlobalStart?.();
+      started.push(listener);
+    } catch (cause) {
+      stopListeners(world, started);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const name = nameOf(world, listener.id);
+      throw new DirtyLogError(`memory is not tracked: listener "${name}" refuses: ${reason}`, { cause });
+    }
+  }
+}
+
+function stopListeners(world: World, listeners: readonly ListenerRecord[]): void {
+  for (const listener of listeners.toReversed()) {
+    if (listener.callbacks.logGlobalStop !== undefined) {
+      call(world, listener, () => listener.callbacks.logGlobalStop?.());
+    }
+  }
+}
+
+/**
+ * Ends a reason. While the guest is stopped that waits until it runs again, since ending costs time in which it could
+ * have run (G4).
+ *
+ * @throws {DirtyLogError} if the reason is not on.
+ */
+export function stopDirtyTracking(world: World, reason: TrackingReason): void {
+  const { reasons, postponed, isGuestRunning } = tracking(world);
+  if (!reasons.has(reason)) throw new DirtyLogError(`memory is not tracked for ${reason}, so that cannot stop`);
+  if (isGuestRunning) endReason(world, reason);
+  else postponed.add(reason);
+}
+
+function endReason(world: World, reason: TrackingReason): void {
+  const { reasons } = tracking(world);
+  reasons.delete(reason);
+  if (isTracking(world)) return;
+  logMigration(world, false);
+  stopListeners(world, allListeners(world));
+}
+
+/** Whether the guest runs; it does from the start. What was postponed happens as it goes on. */
+export function setGuestRunning(world: World, isRunning: boolean): void {
+  const state = tracking(world);
+  if (state.isGuestRunning === isRunning) return;
+  state.isGuestRunning = isRunning;
+  if (!isRunning) return;
+  const due = [...state.postponed];
+  state.postponed.clear();
+  for (const reason of due) endReason(world, reason);
+}
+
+/** Why memory is tracked now. */
+export function trackingReasons(world: World): TrackingReason[] {
+  return [...tracking(world).reasons];
+}
+
+/** Every view is told, in one commit. */
+function logMigration(world: World, on: boolean): void {
+  const { ram } = regions(world);
+  transaction(world, () => {
+    for (const region of entitiesOf(world, RegionKind)) {
+      const block = ram[region];
+      if (block?.isMigratable) writeMask(world, region, block, DirtyClient.MIGRATION, on);
+    }
+  });
+}
