@@ -12,6 +12,7 @@ import { anchorOf } from "./collect.ts";
 import { checkDevices } from "./device_invariants.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
 import { oldestReader, scopeDepth } from "./epoch.ts";
+import { checkHoldings } from "./holding_invariants.ts";
 import { renderFully } from "./render.ts";
 import { retiredQueue } from "./retire.ts";
 import { transactionDepth } from "./transaction.ts";
@@ -30,6 +31,7 @@ export function findViolations(world: World): string[] {
     checkViews(world, report);
   }
   checkReaders(world, report);
+  checkHoldings(world, report);
   checkDevices(world, report);
   return findings;
 }

@@ -5,7 +5,6 @@
  */
 import { type AddressSpace, type Space, spaceOf } from "../ecs/address_space.ts";
 import { exactHalves, formatAddress } from "../ecs/address.ts";
-import type { Range } from "../ecs/flat_view.ts";
 import { nameOf } from "../ecs/handle.ts";
 import { type Holding, openHoldings } from "../ecs/holding.ts";
 import type { Pin } from "../ecs/ref_count.ts";
@@ -34,6 +33,7 @@ export interface MapOptions {
 export class Mapping implements Holding {
   pin: Pin | undefined;
   isOpen = true;
+  isUnmapped = false;
   /** MemTx bits of filling the bounce buffer. */
   result: number = MemTx.OK;
 
@@ -62,8 +62,12 @@ export class Mapping implements Holding {
     return `a mapping of ${this.bytes.length} bytes at ${where}`;
   }
 
+  /** What ends before it is unmapped may have been written anywhere, if it is the guest's memory. */
   ended(world: World): void {
-    if (this.isDirect) return;
+    if (this.isDirect) {
+      if (this.isWrite && !this.isUnmapped) storedIn(this, this.bytes.length);
+      return;
+    }
     this.space.bounce.used -= this.bytes.length;
     notifyBudget(world, this.space);
   }
@@ -116,7 +120,9 @@ function directLength(
     const [high, low] = plus(hi, lo, size);
     if ((high | low) === 0) break; // the end of all addresses
     const next = locate(world, view, high, low, isWrite, attrs);
-    if (next.range?.ram !== first.range?.ram || next.range === undefined || !isDirect(next.range, isWrite, attrs)) break;
+    if (next.range?.ram !== first.range?.ram || next.range === undefined || !isDirect(next.range, isWrite, attrs)) {
+      break;
+    }
     if (offsetOf(next) !== start + size) break;
     size += Math.min(length - size, next.length);
   }
@@ -146,15 +152,20 @@ export function unmap(world: World, mapping: Mapping, accessed: number = mapping
   }
   let result: number = MemTx.OK;
   closeHolding(world, mapping, () => {
+    mapping.isUnmapped = true;
     if (mapping.isWrite && accessed > 0) result = writeBack(world, mapping, accessed);
   });
   return result;
 }
 
-function writeBack(world: World, { isDirect, bytes, place, space, hi, lo, attrs }: Mapping, length: number): number {
-  const { range } = place;
+function storedIn({ place }: Mapping, length: number): void {
+  if (place.range !== undefined) storedTo(place.range, offsetOf(place), length);
+}
+
+function writeBack(world: World, mapping: Mapping, length: number): number {
+  const { isDirect, bytes, place, place: { range }, space, hi, lo, attrs } = mapping;
   if (isDirect) {
-    if (range !== undefined) storedTo(range, offsetOf(place), length);
+    storedIn(mapping, length);
     return MemTx.OK;
   }
   const data = bytes.subarray(0, length);
@@ -170,7 +181,9 @@ function writeBack(world: World, { isDirect, bytes, place, space, hi, lo, attrs 
 export function setBounceLimit(world: World, space: AddressSpace, limit: number): void {
   const { bounce, id } = spaceOf(world, space);
   if (!Number.isSafeInteger(limit) || limit < bounce.used) {
-    throw new MappingError(`${limit} bytes of bounce buffers are too few for "${nameOf(world, id)}": ${bounce.used} are in use`);
+    throw new MappingError(
+      `${limit} bytes of bounce buffers are too few for "${nameOf(world, id)}": ${bounce.used} are in use`,
+    );
   }
   bounce.limit = limit;
 }

@@ -1,0 +1,50 @@
+/** Invariants of holdings: what is open is held by the living, counted where it pins, and within its budget. */
+import { allSpaces } from "../ecs/address_space.ts";
+import { kindOf, nameOf } from "../ecs/handle.ts";
+import { openHoldings } from "../ecs/holding.ts";
+import { Life, owners } from "../ecs/owner.ts";
+import { countOf, refCounts } from "../ecs/ref_count.ts";
+import type { World } from "../ecs/world.ts";
+import { Mapping } from "./map.ts";
+
+type Report = (invariant: string, finding: string) => void;
+
+export function checkHoldings(world: World, report: Report): void {
+  const { pins } = refCounts(world);
+  const { life } = owners(world);
+  const counted = new Map<string, number>();
+  for (const holding of openHoldings(world)) {
+    const { holder, pin } = holding;
+    const what = holding.describe(world);
+    if (!holding.isOpen) report("INV10", `${what} is listed as open, but closed`);
+    if (holder !== 0 && (kindOf(world, holder) === undefined || life[holder] === Life.DYING)) {
+      report("INV10", `the holder of ${what} is gone`);
+    }
+    if (pin === undefined) continue;
+    if (holder !== 0 && !pins[holder]?.includes(pin)) {
+      report("INV10", `"${nameOf(world, holder)}" lacks the pin of ${what}`);
+    }
+    if (kindOf(world, pin.target) === undefined || life[pin.target] === Life.DYING) {
+      report("INV4", `what ${what} pins is gone`);
+    }
+    const key = `${pin.target} ${pin.kind}`;
+    counted.set(key, (counted.get(key) ?? 0) + 1);
+    if (counted.get(key)! > countOf(world, pin.target, pin.kind)) report("INV10", `${what} is not counted`);
+  }
+  checkBudgets(world, report);
+}
+
+/** INV12: what bounce buffers take is what the budget says, and no more than it allows. */
+function checkBudgets(world: World, report: Report): void {
+  const used = new Map<number, number>();
+  for (const holding of openHoldings(world)) {
+    if (!(holding instanceof Mapping) || holding.isDirect) continue;
+    used.set(holding.space.id, (used.get(holding.space.id) ?? 0) + holding.bytes.length);
+  }
+  for (const { id, bounce } of allSpaces(world)) {
+    const sum = used.get(id) ?? 0;
+    const name = nameOf(world, id);
+    if (bounce.used !== sum) report("INV12", `"${name}" counts ${bounce.used} bytes of bounce buffers, not ${sum}`);
+    if (bounce.used > bounce.limit) report("INV12", `"${name}" has more bounce buffers than ${bounce.limit} bytes`);
+  }
+}
