@@ -30,7 +30,7 @@ export function findCoverage(): Coverage {
 /** Numbers in the names of the tests of a source: `S64 …`, `(S11)`, `S81, S82 …`. */
 export function numbersIn(source: string): Set<number> {
   const numbers = new Set<number>();
-  for (const [, name] of source.matchAll(/Deno\.test\(\s*(?:\{\s*name:\s*)?(["'`].*)/g)) {
+  for (const [, , name] of source.matchAll(/Deno\.test\(\s*(?:\{\s*name:\s*)?(["'`])((?:\\.|(?!\1).)*)\1/g)) {
     for (const [, number] of (name ?? "").matchAll(/\bS(\d{2,3})\b/g)) {
       if (Number(number) <= LAST) numbers.add(Number(number));
     }
