@@ -7,6 +7,7 @@ import { clearContainer, resizeChild } from "./container.ts";
 import { defineKind, newEntity } from "./handle.ts";
 import { type Guard, guardAbove, linkOwned, newGuard } from "./owner.ts";
 import type { RamBlock } from "./ram_block.ts";
+import type { Tap } from "./tap.ts";
 import { type Access, defineColumns, type World } from "./world.ts";
 
 declare const region: unique symbol;
@@ -56,7 +57,9 @@ export interface Mmio {
   readonly implMin: number;
   readonly implMax: number;
   /** Sizes (as a bit set: 1, 2, 4, 8) that an aligned access may pass to one handler call as it is. */
-  readonly direct: number;
+  direct: number;
+  /** While there is one, `direct` is 0. */
+  tap: Tap | undefined;
 }
 
 export const Flag = {
@@ -205,5 +208,6 @@ export function bindMmio<S>(ops: MmioOps<S>, state: S): Mmio {
     implMin,
     implMax,
     direct: ops.endian === "big" ? direct & 1 : direct,
+    tap: undefined,
   };
 }

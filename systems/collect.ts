@@ -3,16 +3,19 @@
  * unlinks every edge of it. The commit that follows takes it out of all views; `reclaim` ends it after the grace period.
  */
 import { AddressSpaceKind, detachAddressSpace, spaceRecord } from "../ecs/address_space.ts";
+import { discardWrites } from "../ecs/coalesced_ring.ts";
 import { containers, unlinkChild } from "../ecs/container.ts";
 import { type Range, rangesOf } from "../ecs/flat_view.ts";
 import { kindOf, recordEvent } from "../ecs/handle.ts";
 import { holdingsOf, unlinkHolding } from "../ecs/holding.ts";
 import { ListenerKind, listenerRecord, listenersOf, unlinkListener } from "../ecs/listener.ts";
+import { forgetIoEvent, NotifierKind, notifierRecord, unlinkIoEvent } from "../ecs/io_event.ts";
 import { Life, OwnerKind, owners, setLife, unlinkOwned } from "../ecs/owner.ts";
 import { countOf, type Pin, refCounts, removeReference, takePins, unlinkEdge } from "../ecs/ref_count.ts";
 import { Flag, RegionKind, regions, unlinkAlias } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { markRegion } from "./dirty_windows.ts";
+import { markIoEvents } from "./io_event_lists.ts";
 
 /** Entities cut off from everything, and the ranges that the last views of dying address spaces show. */
 interface Unlinked {
@@ -164,6 +167,8 @@ function unlinkEntity(world: World, id: number): void {
   } else if (kind === ListenerKind) {
     const record = listenerRecord(world, id);
     if (record !== undefined) unlinkListener(world, record);
+  } else if (kind === NotifierKind) {
+    unlinkNotifier(world, id);
   }
   for (const holding of holdingsOf(world, id)) if (unlinkHolding(world, holding)) holding.ended(world);
   for (const pin of takePins(world, id)) {
@@ -180,6 +185,16 @@ function unlinkRegion(world: World, region: number): void {
   while (firstChild[region] !== 0) unlinkContained(world, firstChild[region]!);
   while (columns.firstAlias[region] !== 0) unlinkAlias(world, columns.firstAlias[region]!);
   unlinkAlias(world, region);
+  // Its io events stay in sight until its ranges go; the notifiers may be closed at once.
+  for (const event of columns.mmio[region]?.tap?.ioEvents ?? []) forgetIoEvent(event);
+  discardWrites(world, region);
+}
+
+function unlinkNotifier(world: World, id: number): void {
+  for (const event of notifierRecord(world, id)?.events ?? []) {
+    unlinkIoEvent(world, event);
+    markIoEvents(world, event);
+  }
 }
 
 /** Takes a region out of its container, with the reference that the edge may hold. */

@@ -14,7 +14,8 @@ import { Flag, type Region, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { TopologyError } from "./admission.ts";
 import { writeMask } from "./log_masks.ts";
-import { call, sectionsShownTo } from "./notify.ts";
+import { call } from "./call_listener.ts";
+import { sectionsShownTo } from "./notify.ts";
 import { ramOf, resolveLiving } from "./topology.ts";
 import { commit } from "./transaction.ts";
 

@@ -9,7 +9,7 @@ import { RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { DirtyLogError } from "./dirty_log.ts";
 import { writeMask } from "./log_masks.ts";
-import { call } from "./notify.ts";
+import { call } from "./call_listener.ts";
 import { transaction } from "./transaction.ts";
 
 /**

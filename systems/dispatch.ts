@@ -14,6 +14,7 @@ import { Attrs, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
 import { enterScope, type Epochs, leaveScope } from "./epoch.ts";
 import { reportHandlerFault, warnReentry } from "./fault.ts";
 import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
+import { type HandlerWrite, interceptRead, interceptWrite, PASS } from "./intercept.ts";
 import { commit } from "./transaction.ts";
 
 /**
@@ -116,8 +117,15 @@ function readHandler(
   size: AccessSize,
   attrs: number,
 ): number {
-  const isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
-  if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, MemTx.DECODE_ERROR);
+  let isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
+  if (!isDirect) {
+    const { tap } = mmio;
+    if (tap !== undefined) {
+      interceptRead(world, tap);
+      isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
+    }
+    if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, MemTx.DECODE_ERROR);
+  }
   if (!engage(world, range)) return fail(world.access, MemTx.ACCESS_ERROR);
   const scope = enterScope(world, range.region);
   const access = openFrame(scope, attrs);
@@ -151,8 +159,17 @@ function writeHandler(
   valueHi: number,
   attrs: number,
 ): number {
-  const isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
-  if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return MemTx.DECODE_ERROR;
+  let isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
+  if (!isDirect) {
+    const { tap } = mmio;
+    if (tap !== undefined) {
+      const write = { world, range, mmio, offset, size, valueLo, valueHi, attrs };
+      const result = interceptWrite(write, tap, deliver);
+      if (result !== PASS) return result;
+      isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
+    }
+    if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return MemTx.DECODE_ERROR;
+  }
   if (!engage(world, range)) return MemTx.ACCESS_ERROR;
   const scope = enterScope(world, range.region);
   const access = openFrame(scope, attrs);
@@ -166,6 +183,11 @@ function writeHandler(
     close(world, range, scope);
   }
   return access.result;
+}
+
+/** A write that was collected reaches its handler; nobody is left to hear of its outcome. */
+function deliver({ world, range, mmio, offset, size, valueLo, valueHi, attrs }: HandlerWrite): void {
+  writeHandler(world, range, mmio, offset, size, valueLo, valueHi, attrs);
 }
 
 /** Sets the re-entrancy flag of the range's device; false if a handler of it runs already (1.8.4). */

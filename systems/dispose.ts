@@ -2,6 +2,7 @@
 import { AddressSpaceKind } from "../ecs/address_space.ts";
 import { entitiesOf, type Kind } from "../ecs/handle.ts";
 import { openHoldings, unlinkHolding } from "../ecs/holding.ts";
+import { NotifierKind } from "../ecs/io_event.ts";
 import { ListenerKind } from "../ecs/listener.ts";
 import { OwnerKind } from "../ecs/owner.ts";
 import { RegionKind } from "../ecs/region.ts";
@@ -12,7 +13,7 @@ import { InUseError } from "./finalize.ts";
 import { commit, transactionDepth } from "./transaction.ts";
 
 /** Listeners first, so that nobody is told of the end piece by piece. */
-const ORDER: readonly Kind[] = [ListenerKind, AddressSpaceKind, RegionKind, OwnerKind];
+const ORDER: readonly Kind[] = [ListenerKind, AddressSpaceKind, RegionKind, NotifierKind, OwnerKind];
 
 /**
  * Finalizes every entity, in reverse creation order, static ones included. Readers are dismissed: harts and workers must

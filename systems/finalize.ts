@@ -5,6 +5,7 @@
 import { containers } from "../ecs/container.ts";
 import { formatAddress } from "../ecs/address.ts";
 import { kindOf, nameOf, recordEvent, resolve, resolveAny } from "../ecs/handle.ts";
+import { NotifierKind, notifierRecord } from "../ecs/io_event.ts";
 import { addDestructor, type Destructor, Life, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
 import {
   addPin,
@@ -76,7 +77,8 @@ export function release(world: World, entity: number, kind: ReferenceKind, holde
  * with all that it owns, is finalized when nothing counts on it any more.
  *
  * @throws {LifetimeError} if it was dropped before or is static.
- * @throws {InUseError} if it is a region that is contained, the root of an address space or the target of an alias.
+ * @throws {InUseError} if it is a region that is contained, the root of an address space or the target of an alias, or a
+ * notifier that an io event sets.
  */
 export function drop(world: World, entity: number): void {
   const id = resolveAny(world, entity);
@@ -85,6 +87,7 @@ export function drop(world: World, entity: number): void {
     throw new LifetimeError(`"${nameOf(world, id)}" is static: it has no owner, and lives as long as its world`);
   }
   if (kindOf(world, id) === RegionKind) refuseIfUsed(world, id);
+  if (kindOf(world, id) === NotifierKind) refuseIfRegistered(world, id);
   const kind = owners(world).owner[id] === 0 ? "external" : "parent";
   if (countOf(world, id, kind) > 0) removeReference(world, id, kind);
   if (world.debug) removeSite(world, id, kind);
@@ -95,6 +98,15 @@ export function drop(world: World, entity: number): void {
 /** Runs `destructor` when the owner is finalized, the last registered first. It may drop and release, nothing else. */
 export function onFinalize(world: World, owner: Owner, destructor: Destructor): void {
   addDestructor(world, resolve(world, owner, OwnerKind), destructor);
+}
+
+/** S120: what listeners gave to an accelerator is there until they have taken it back. */
+function refuseIfRegistered(world: World, notifier: number): void {
+  const event = notifierRecord(world, notifier)?.events[0];
+  if (event === undefined) return;
+  const where = `offset ${formatAddress(event.offset)} of "${nameOf(world, event.region)}"`;
+  const until = regions(world).mmio[event.region]?.tap?.ioEvents.includes(event) ? "" : " until the transaction ends";
+  throw new InUseError(`cannot close notifier "${nameOf(world, notifier)}": it is registered at ${where}${until}`);
 }
 
 /** LC11, LC28: a region that dies before its owner must be out of everybody's sight first. */

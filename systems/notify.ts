@@ -4,10 +4,10 @@
  * and after publication commit, ascending. Walks go over lists that are never changed in place, so that listeners may
  * be registered and unregistered meanwhile (S109).
  */
-import { type Space, spaceRecord } from "../ecs/address_space.ts";
+import { allSpaces, type Space, spaceRecord } from "../ecs/address_space.ts";
 import { type Range, rangesOf } from "../ecs/flat_view.ts";
 import { isTracking } from "../ecs/dirty_bitmap.ts";
-import { handleOf, nameOf } from "../ecs/handle.ts";
+import { handleOf } from "../ecs/handle.ts";
 import {
   allListeners,
   linkListener,
@@ -17,20 +17,21 @@ import {
   unlinkListener,
 } from "../ecs/listener.ts";
 import { Flag } from "../ecs/region.ts";
+import type { Extent } from "../ecs/tap.ts";
 import { defineState, type World } from "../ecs/world.ts";
+import { call, reportThrown } from "./call_listener.ts";
+import { replayCoalesced, tellCoalesced } from "./coalesced_sections.ts";
+import { replayIoEventsAdded, replayIoEventsDeleted } from "./io_event_lists.ts";
 import { type MaskChange, takeMaskChanges, toldMask } from "./log_masks.ts";
 import type { ViewChange } from "./share_views.ts";
-
-/** A listener's callback threw; the others were served. */
-export class ListenerError extends Error {
-  override readonly name = "ListenerError";
-}
 
 const walks = defineState(() => ({
   /** Between `begin` and publication: views are about to change. */
   isWalking: false,
   /** Registered during a walk; told the view when it is published. */
   late: [] as ListenerRecord[],
+  /** Changes that are told at once, made during a walk. */
+  postponed: [] as (() => void)[],
 }));
 
 const NOBODY: readonly ListenerRecord[] = [];
@@ -57,8 +58,34 @@ export function announceCommit(world: World, changes: readonly ViewChange[]): vo
   for (const listener of audience(world, changes)) {
     if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
   }
-  const { late } = walks(world);
+  const { late, postponed } = walks(world);
+  if (postponed.length > 0) { for (const change of postponed.splice(0)) change(); }
   if (late.length > 0) { for (const listener of late.splice(0)) startLate(world, listener); }
+}
+
+/** Makes a change that listeners are told at once; during a walk, when old and new views are mixed up, after it. */
+export function whenPublished(world: World, change: () => void): void {
+  const { isWalking, postponed } = walks(world);
+  if (isWalking) postponed.push(change);
+  else change();
+}
+
+/** Tells of coalesced ranges of a region, wherever it is shown (M1); dels by descending priority. */
+export function announceCoalesced(
+  world: World,
+  region: number,
+  to: "coalescedAdd" | "coalescedDel",
+  extents: readonly Extent[],
+): void {
+  if (extents.length === 0) return;
+  for (const space of allSpaces(world)) {
+    const wanting = listenersOf(world, space.id).filter(({ callbacks }) => callbacks[to] !== undefined);
+    if (wanting.length === 0) continue;
+    const listeners = to === "coalescedAdd" ? wanting : wanting.reverse();
+    for (const range of rangesOf(space.view)) {
+      if (range.region === region) tellCoalesced(world, listeners, to, sectionOf(world, space, range, 0), extents);
+    }
+  }
 }
 
 /** Whom a commit concerns: the listeners of the spaces that were re-rendered, or all ([C], S115). */
@@ -81,14 +108,17 @@ function announceRemoved(
   masks: MaskChanges,
 ): void {
   const wanting = listeners.filter(({ callbacks, told }) =>
-    callbacks.regionDel !== undefined || callbacks.logStop !== undefined || told !== undefined
+    callbacks.regionDel !== undefined || callbacks.coalescedDel !== undefined || callbacks.logStop !== undefined ||
+    told !== undefined
   );
   if (wanting.length === 0) return;
   for (const range of removed) {
     const mask = masks.get(range.region)?.before ?? toldMask(world, range.region);
     const section = sectionOf(world, space, range, mask);
     if (mask !== 0 && world.policy.logStartOnAdd) tellMask(world, wanting, section, mask, 0);
-    for (const listener of wanting.toReversed()) {
+    const reversed = wanting.toReversed();
+    tellCoalesced(world, reversed, "coalescedDel", section);
+    for (const listener of reversed) {
       listener.told?.delete(section.address);
       call(world, listener, () => listener.callbacks.regionDel?.(section));
     }
@@ -130,6 +160,7 @@ function tellAdded(world: World, listeners: readonly ListenerRecord[], section: 
       call(world, listener, () => listener.callbacks.regionAdd?.(section));
     }
   }
+  tellCoalesced(world, listeners, "coalescedAdd", section);
   if (logMask !== 0 && logStartOnAdd) tellMask(world, listeners, section, 0, logMask);
 }
 
@@ -172,8 +203,10 @@ export function startListener(world: World, listener: ListenerRecord): void {
     const { logMask } = section;
     listener.told?.set(section.address, { section, mask: logMask });
     call(world, listener, () => listener.callbacks.regionAdd?.(section));
+    replayCoalesced(world, listener, "coalescedAdd", section);
     if (logMask !== 0) call(world, listener, () => listener.callbacks.logStart?.(section, 0, logMask));
   }
+  replayIoEventsAdded(world, listener);
   call(world, listener, () => listener.callbacks.commit?.());
 }
 
@@ -199,8 +232,10 @@ export function stopListener(world: World, listener: ListenerRecord): void {
     for (const section of sectionsShownTo(world, listener)) {
       const { logMask } = section;
       if (logMask !== 0) call(world, listener, () => listener.callbacks.logStop?.(section, logMask, 0));
+      replayCoalesced(world, listener, "coalescedDel", section);
       call(world, listener, () => listener.callbacks.regionDel?.(section));
     }
+    replayIoEventsDeleted(world, listener);
     call(world, listener, () => listener.callbacks.commit?.());
   }
   unlinkListener(world, listener);
@@ -211,28 +246,14 @@ const NO_SECTIONS: readonly Section[] = [];
 /** What the listener's space shows, by ascending address; nothing for one that wants to hear of no range. */
 export function sectionsShownTo(world: World, { space: id, callbacks, told }: ListenerRecord): Iterable<Section> {
   const space = spaceRecord(world, id);
-  const { regionAdd, regionDel, logStart, logStop, logSync, logClear } = callbacks;
-  const isWanted = [regionAdd, regionDel, logStart, logStop, logSync, logClear, told].some((one) => one !== undefined);
+  const { regionAdd, regionDel, coalescedAdd, coalescedDel, logStart, logStop, logSync, logClear } = callbacks;
+  const wants = [regionAdd, regionDel, coalescedAdd, coalescedDel, logStart, logStop, logSync, logClear, told];
+  const isWanted = wants.some((one) => one !== undefined);
   return space === undefined || !isWanted ? NO_SECTIONS : sectionsOf(world, space);
 }
 
 function* sectionsOf(world: World, space: Space): Generator<Section> {
   for (const range of rangesOf(space.view)) yield sectionOf(world, space, range, toldMask(world, range.region));
-}
-
-/** A listener that was unregistered hears nothing; one that throws is reported and does not keep the others waiting. */
-export function call(world: World, listener: ListenerRecord, callback: () => void): void {
-  if (!listener.isRegistered) return;
-  try {
-    callback();
-  } catch (cause) {
-    reportThrown(world, listener, cause);
-  }
-}
-
-function reportThrown(world: World, listener: ListenerRecord, cause: unknown): void {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  world.reportFault(new ListenerError(`listener "${nameOf(world, listener.id)}" threw: ${reason}`, { cause }));
 }
 
 /** A range as callbacks see it. */

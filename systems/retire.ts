@@ -5,12 +5,13 @@
 import { AddressSpaceKind, clearAddressSpace } from "../ecs/address_space.ts";
 import type { Range } from "../ecs/flat_view.ts";
 import { creationOf, freeEntity, kindOf, nameOf, recordEvent } from "../ecs/handle.ts";
+import { clearNotifier, NotifierKind } from "../ecs/io_event.ts";
 import { clearListener, ListenerKind } from "../ecs/listener.ts";
 import { OwnerKind, takeDestructors, unlinkOwned } from "../ecs/owner.ts";
 import { freeRamBlock } from "../ecs/ram_block.ts";
 import { clearRegion, RegionKind, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
-import { advanceEpoch, currentEpoch, epochs, oldestReader } from "./epoch.ts";
+import { advanceEpoch, currentEpoch, epochs, oldestReader, openReaders } from "./epoch.ts";
 
 /** What went out of sight in one commit. */
 export interface Retired {
@@ -27,17 +28,27 @@ export class DestructorError extends Error {
   override readonly name = "DestructorError";
 }
 
+/** Commits that may wait for readers before the trace names them; again each time that their number has doubled. */
+const BACKLOG = 1024;
+
 const graveyards = defineState(() => ({
   /** Ascending stamps. */
   queue: [] as Retired[],
   waiting: [] as { stamp: number; resolve: () => void }[],
   isFinalizing: false,
+  /** Length of the queue at which the trace says next who holds it back. */
+  tolerated: BACKLOG,
 }));
 
 /** Stamps what this commit took out of sight. */
 export function retire(world: World, ranges: readonly Range[], entities: readonly number[]): void {
   const stamp = advanceEpoch(world);
-  graveyards(world).queue.push({ stamp, ranges, entities });
+  const state = graveyards(world);
+  const waiting = state.queue.push({ stamp, ranges, entities });
+  if (waiting === state.tolerated) {
+    state.tolerated *= 2;
+    world.trace(`what ${waiting} commits took out of sight waits for ${openReaders(world).join(", ")}`);
+  }
   if (world.events !== undefined) { for (const id of entities) recordEvent(world, "retired", id, 0, `epoch ${stamp}`); }
   noteOldest(world);
 }
@@ -69,6 +80,7 @@ export function reclaim(world: World): void {
   let passed = 0;
   while (passed < queue.length && queue[passed]!.stamp < oldest) passed++;
   if (passed === 0) return;
+  if (passed === queue.length) graveyards(world).tolerated = BACKLOG;
   const entities: number[] = [];
   for (const retired of queue.splice(0, passed)) for (const id of retired.entities) entities.push(id);
   noteOldest(world);
@@ -109,6 +121,8 @@ function freeStorage(world: World, id: number): void {
     clearAddressSpace(world, id);
   } else if (kind === ListenerKind) {
     clearListener(world, id);
+  } else if (kind === NotifierKind) {
+    clearNotifier(world, id);
   }
   unlinkOwned(world, id, kind === OwnerKind);
   freeEntity(world, id);

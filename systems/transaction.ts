@@ -6,9 +6,11 @@ import { publishView } from "../ecs/address_space.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { collect, hasUnlinked, mayCollect, takeUnlinked } from "./collect.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
+import { drainCoalesced } from "./coalesced_ring.ts";
 import { advanceEpoch } from "./epoch.ts";
 import { announceChanges, announceCommit } from "./notify.ts";
 import { canReclaim, reclaim, retire } from "./retire.ts";
+import { announceIoEvents, hasIoEventChanges } from "./io_event_lists.ts";
 import { renderChanges, type ViewChange } from "./share_views.ts";
 
 /** Callbacks that keep changing the topology: their changes wait for the next commit. */
@@ -27,6 +29,7 @@ const transactions = defineState(() => ({ depth: 0, isCommitting: false }));
  */
 export function transaction<T>(world: World, body: () => T): T {
   const state = transactions(world);
+  deliverCollected(world);
   state.depth++;
   try {
     return body();
@@ -48,6 +51,7 @@ export function transactionDepth(world: World): number {
 export function commit(world: World): void {
   const state = transactions(world);
   if (state.depth > 0 || state.isCommitting || !isPending(world)) return;
+  if (hasDirtySpaces(world)) deliverCollected(world);
   state.isCommitting = true;
   try {
     let announced = 0;
@@ -60,6 +64,7 @@ export function commit(world: World): void {
       const changes = renderChanges(world); // merges windows, re-renders them, tells the difference
       announceChanges(world, changes); // begin, del, nop and add; spaces still show the old views
       publish(changes); // all new views together
+      announceIoEvents(world, changes); // io events that went and came
       announceCommit(world, changes);
       retireChanges(world, changes); // old views and dying entities, under one epoch
       reclaim(world); // what no reader sees: destructors, ids, guest memory
@@ -70,8 +75,19 @@ export function commit(world: World): void {
   }
 }
 
+/** Writes made before a change are delivered before it (M2); what their handlers change takes effect together with it. */
+function deliverCollected(world: World): void {
+  const state = transactions(world);
+  state.depth++;
+  try {
+    drainCoalesced(world);
+  } finally {
+    state.depth--;
+  }
+}
+
 function isPending(world: World): boolean {
-  return hasDirtySpaces(world) || mayCollect(world) || hasUnlinked(world) || canReclaim(world);
+  return hasDirtySpaces(world) || hasIoEventChanges(world) || mayCollect(world) || hasUnlinked(world) || canReclaim(world);
 }
 
 function publish(changes: readonly ViewChange[]): void {

@@ -1,0 +1,24 @@
+/** Call listener: one callback, whatever it does. */
+import { nameOf } from "../ecs/handle.ts";
+import type { ListenerRecord } from "../ecs/listener.ts";
+import type { World } from "../ecs/world.ts";
+
+/** A listener's callback threw; the others were served. */
+export class ListenerError extends Error {
+  override readonly name = "ListenerError";
+}
+
+/** A listener that was unregistered hears nothing; one that throws is reported and does not keep the others waiting. */
+export function call(world: World, listener: ListenerRecord, callback: () => void): void {
+  if (!listener.isRegistered) return;
+  try {
+    callback();
+  } catch (cause) {
+    reportThrown(world, listener, cause);
+  }
+}
+
+export function reportThrown(world: World, listener: ListenerRecord, cause: unknown): void {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  world.reportFault(new ListenerError(`listener "${nameOf(world, listener.id)}" threw: ${reason}`, { cause }));
+}
