@@ -23,8 +23,15 @@ export function resolveHolder(world: World, holder: number | undefined): number 
   return id;
 }
 
-/** Opens `holding`, which pins `target` (an entity id; 0: nothing). */
+/**
+ * Opens `holding`, which pins `target` (an entity id; 0: nothing).
+ *
+ * @throws {LifetimeError} if the target is being finalized.
+ */
 export function openHolding(world: World, holding: Holding, kind: ReferenceKind, target: number): void {
+  if (target !== 0 && owners(world).life[target] === Life.DYING) {
+    throw new LifetimeError(`"${nameOf(world, target)}" is being finalized: ${holding.describe(world)} cannot pin it`);
+  }
   linkHolding(world, holding);
   if (target === 0 || isStatic(world, target)) return;
   holding.pin = { target, kind, site: undefined, of: holding };

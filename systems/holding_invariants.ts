@@ -1,10 +1,14 @@
 /** Invariants of holdings: what is open is held by the living, counted where it pins, and within its budget. */
 import { allSpaces } from "../ecs/address_space.ts";
+import { rangesOf } from "../ecs/flat_view.ts";
 import { kindOf, nameOf } from "../ecs/handle.ts";
 import { openHoldings } from "../ecs/holding.ts";
 import { Life, owners } from "../ecs/owner.ts";
 import { countOf, refCounts } from "../ecs/ref_count.ts";
+import { viewPinOf, viewPins } from "../ecs/view_pin.ts";
 import type { World } from "../ecs/world.ts";
+import { TranslationCache } from "./cache.ts";
+import { isStatic } from "./finalize.ts";
 import { Mapping } from "./map.ts";
 
 type Report = (invariant: string, finding: string) => void;
@@ -32,6 +36,27 @@ export function checkHoldings(world: World, report: Report): void {
     if (counted.get(key)! > countOf(world, pin.target, pin.kind)) report("INV10", `${what} is not counted`);
   }
   checkBudgets(world, report);
+  checkViewPins(world, report);
+}
+
+/** LC26: a kept view is kept by caches, and all that it shows exists and is counted. */
+function checkViewPins(world: World, report: Report): void {
+  const caches = [...openHoldings(world)].filter((holding) => holding instanceof TranslationCache);
+  const { life } = owners(world);
+  for (const { view, count, regions } of viewPins(world)) {
+    const keepers = caches.filter((cache) => cache.view === view).length;
+    if (keepers !== count) report("INV10", `a view is kept by ${keepers} caches, but counts ${count}`);
+    for (const region of regions) {
+      if (kindOf(world, region) === undefined || life[region] === Life.DYING) {
+        report("INV4", "a region in a view that a cache keeps is gone");
+      } else if (countOf(world, region, "cache") === 0) {
+        report("INV10", `"${nameOf(world, region)}" does not count the view that a cache keeps`);
+      }
+    }
+    const shown = [...rangesOf(view)].filter(({ region }) => !isStatic(world, region));
+    if (shown.some(({ region }) => !regions.has(region))) report("INV10", "a view shows what is not counted for it");
+  }
+  if (caches.some(({ view }) => viewPinOf(world, view) === undefined)) report("INV10", "a cache's view is not kept");
 }
 
 /** INV12: what bounce buffers take is what the budget says, and no more than it allows. */

@@ -7,6 +7,7 @@ import { Life, OwnerKind, owners } from "../ecs/owner.ts";
 import { countOf, refCounts, REFERENCE_KINDS, type ReferenceKind } from "../ecs/ref_count.ts";
 import { Flag, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
+import { cachesShowing } from "./cache.ts";
 import { anchorOf, ownersBelow } from "./collect.ts";
 import { openReaders } from "./epoch.ts";
 import { findViolations } from "./invariants.ts";
@@ -135,6 +136,14 @@ function namedPins(world: World, id: number): PinStep[] {
       const what = of === undefined ? `a ${kind} pin on` : `${of.describe(world)}, which pins`;
       const sentence = `"${nameOf(world, holder)}" holds ${what} "${nameOf(world, target)}"${at(site)}`;
       steps.push({ kind, by: holder === id ? 0 : holder, target, site, sentence });
+    }
+  }
+  for (const target of [id, ...standInsOf(world, id)]) {
+    for (const cache of cachesShowing(world, target)) {
+      const { holder } = cache;
+      const by = holder === 0 ? "somebody" : `"${nameOf(world, holder)}"`;
+      const sentence = `${by} holds ${cache.describe(world)}, whose view shows "${nameOf(world, target)}"`;
+      steps.push({ kind: "cache", by: holder === id ? 0 : holder, target, site: undefined, sentence });
     }
   }
   return steps.sort((a, b) => creationOf(world, a.by) - creationOf(world, b.by));

@@ -132,8 +132,8 @@ function directLength(
 /** The budget is taken and the range pinned before handlers run: they may map, unmap and unplug. */
 function bounce(world: World, mapping: Mapping): Mapping | undefined {
   const { place: { range, hi, lo }, space, bytes, attrs } = mapping;
-  space.bounce.used += bytes.length;
   openHolding(world, mapping, "map", range?.region ?? 0);
+  space.bounce.used += bytes.length;
   if (!mapping.isWrite) mapping.result = readView(world, viewOf(range), hi, lo, bytes, attrs);
   return mapping.isOpen ? mapping : undefined;
 }

@@ -4,16 +4,19 @@ import type { AddressSpace } from "../../ecs/address_space.ts";
 import { countEntities, isAlive } from "../../ecs/handle.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import type { MmioOps, Region } from "../../ecs/region.ts";
+import { viewPins } from "../../ecs/view_pin.ts";
 import { createWorld, type Policy, type World } from "../../ecs/world.ts";
 import { MemTx } from "../../systems/access.ts";
+import { cacheRead, cacheWrite, createCache, destroyCache, type TranslationCache } from "../../systems/cache.ts";
 import { runBottomHalves } from "../../systems/bottom_half.ts";
 import { load, read } from "../../systems/dma.ts";
-import { drop, InUseError, onFinalize, release } from "../../systems/finalize.ts";
+import { drop, InUseError, LifetimeError, onFinalize, release } from "../../systems/finalize.ts";
 import { findInRegion, findSection, isPresent, releaseSection } from "../../systems/find_section.ts";
 import { ClosedError, closeHoldings } from "../../systems/holding.ts";
 import { audit, AuditError, whyAlive } from "../../systems/inspect.ts";
 import { map, type MapOptions, type Mapping, MappingError, setBounceLimit, unmap } from "../../systems/map.ts";
 import { cancelWait, waitForBudget } from "../../systems/map_waiter.ts";
+import { retiredQueue } from "../../systems/retire.ts";
 import {
   addSubregion,
   createAddressSpace,
@@ -28,6 +31,9 @@ import {
   destroyAddressSpace,
   observeStores,
   ramOf,
+  registerListener,
+  setAddress,
+  setEnabled,
 } from "../../systems/topology.ts";
 
 class Machine {
@@ -421,6 +427,127 @@ Deno.test("handlers that map, unmap and unplug while a buffer is filled", () => 
   assertEquals(inner, [4092]);
   assertEquals(m.finalized, ["nic"]);
   delSubregion(m.world, m.root, region);
+  audit(m.world);
+});
+
+Deno.test("S62, LC26 a cache reaches what was there when it was made, until it is made anew", () => {
+  const m = new Machine();
+  const ram = m.ram(0x1000);
+  const cache = createCache(m.world, m.space, 0x1100, 0x100);
+  assertEquals(cacheWrite(m.world, cache, 4, new Uint8Array([1, 2])), MemTx.OK);
+  setAddress(m.world, ram, 0x9000);
+  m.mmio(0x1000, { impl: { max: 1 }, read: () => 7 });
+  const bytes = new Uint8Array(2);
+  assertEquals([cacheRead(m.world, cache, 4, bytes), ...bytes], [MemTx.OK, 1, 2]);
+  cacheWrite(m.world, cache, 4, new Uint8Array([3]));
+  assertEquals(load(m.world, m.space, 0x9104, 1), 3);
+  destroyCache(m.world, cache);
+  const again = createCache(m.world, m.space, 0x1100, 0x100);
+  assertEquals([cacheRead(m.world, again, 4, bytes), ...bytes], [MemTx.OK, 7, 7]);
+  assertThrows(() => cacheRead(m.world, cache, 0, bytes), ClosedError, "a cache of 256 bytes at 0x1100");
+  assertThrows(() => cacheRead(m.world, again, 0xff, bytes), MappingError, "2 bytes at 255 are not in");
+  assertThrows(() => cacheWrite(m.world, again, -1, bytes), MappingError);
+  assertThrows(() => createCache(m.world, m.space, 0, 0), MappingError);
+  audit(m.world);
+});
+
+Deno.test("U7 a cache keeps to attributes and seams: ROM is not written, handlers are called, followers are told", () => {
+  const m = new Machine();
+  const a = sink();
+  const rom = createRom(m.world, { name: "rom", size: 0x1000, owner: m.owner });
+  addSubregion(m.world, m.root, 0, rom);
+  m.mmio(0x1000, a.ops);
+  const cache = createCache(m.world, m.space, 0xffe, 4);
+  assertEquals(cacheWrite(m.world, cache, 0, new Uint8Array([1, 2, 3, 4])), MemTx.DECODE_ERROR);
+  assertEquals([load(m.world, m.space, 0xfff, 1), ...a.bytes.values()], [0, 3, 4]);
+  const inRom = createCache(m.world, m.space, 0, 16);
+  assertEquals(cacheWrite(m.world, inRom, 0, new Uint8Array([1])), MemTx.DECODE_ERROR);
+  const stored: number[][] = [];
+  observeStores(m.world, m.ram(0x2000), (offset, length) => stored.push([offset, length]));
+  cacheWrite(m.world, createCache(m.world, m.space, 0x2010, 16), 4, new Uint8Array(3));
+  assertEquals(stored, [[0x14, 3]]);
+});
+
+Deno.test("S63 a cache keeps one old view alive, and none of a hundred others", () => {
+  const m = new Machine();
+  const device = m.owned("old");
+  const old = m.mmio(0x1000, { read: () => 5 }, { owner: device });
+  const caches = [createCache(m.world, m.space, 0x1000, 4), createCache(m.world, m.space, 0x1004, 4)];
+  delSubregion(m.world, m.root, old);
+  drop(m.world, device);
+  const entities = countEntities(m.world);
+  for (let i = 0; i < 100; i++) {
+    const passing = m.owned(`passing ${i}`);
+    const region = m.mmio(0x2000, {}, { owner: passing });
+    delSubregion(m.world, m.root, region);
+    drop(m.world, passing);
+    assertEquals([m.finalized.length, retiredQueue(m.world).length, viewPins(m.world).length], [i + 1, 0, 1]);
+  }
+  assertEquals(countEntities(m.world), entities);
+  assertEquals(m.finalized.includes("old"), false);
+  const { text, chain } = whyAlive(m.world, device);
+  assertEquals(chain[0]?.kind, "cache");
+  assert(text.includes('a cache of 4 bytes at 0x1000 of "memory", whose view shows "registers"'), text);
+  for (const cache of caches) {
+    const bytes = new Uint8Array(1);
+    assertEquals([cacheRead(m.world, cache, 0, bytes), bytes[0]], [MemTx.OK, 5]);
+    audit(m.world);
+    assertEquals(m.finalized.includes("old"), false);
+    destroyCache(m.world, cache);
+  }
+  assertEquals([m.finalized.includes("old"), viewPins(m.world).length], [true, 0]);
+});
+
+Deno.test("S29, S26 a ring cache is made anew in commit; with bus mastering off it reads nothing", () => {
+  const m = new Machine();
+  m.ram(0);
+  const nic = m.owned("nic");
+  const root = createContainer(m.world, { name: "bus master", size: 2 ** 32, owner: nic });
+  const window = createAlias(m.world, { name: "window", target: m.root, offset: 0, size: 2 ** 32, owner: nic });
+  addSubregion(m.world, root, 0, window);
+  const space = createAddressSpace(m.world, { name: "dma", root, owner: nic });
+  let ring: TranslationCache | undefined;
+  registerListener(m.world, space, {
+    name: "rings",
+    owner: nic,
+    commit() {
+      if (ring !== undefined) destroyCache(m.world, ring);
+      ring = createCache(m.world, space, 0x100, 16, { holder: nic });
+    },
+  });
+  const ringRead = () => ring === undefined ? -1 : cacheRead(m.world, ring, 0, new Uint8Array(2));
+  assertEquals(ringRead(), MemTx.OK);
+  setEnabled(m.world, window, false);
+  assertEquals(ringRead(), MemTx.DECODE_ERROR);
+  setEnabled(m.world, window, true);
+  assertEquals(ringRead(), MemTx.OK);
+  const bar = m.mmio(0x8000, {}, { owner: m.owned("bridge") });
+  for (const address of [0xf0000000, 0x8000]) setAddress(m.world, bar, address);
+  assertEquals(viewPins(m.world).length, 1, "of the latest view");
+  audit(m.world);
+  drop(m.world, nic);
+  assertEquals([m.finalized, ring?.isOpen, viewPins(m.world).length], [["nic"], false, 0]);
+  audit(m.world);
+});
+
+Deno.test("LC15 what is being finalized gets no mapping, cache or find, though it can still be seen through an alias", () => {
+  const m = new Machine();
+  const device = m.owned("device");
+  const region = createMmio(m.world, { name: "bar", size: 0x100, owner: device, ops: {}, state: undefined });
+  const alias = createAlias(m.world, { name: "window", target: region, offset: 0, size: 0x100, owner: m.owner });
+  addSubregion(m.world, m.root, 0x1000, alias);
+  let refused = 0;
+  registerListener(m.world, m.space, {
+    name: "late",
+    regionDel() {
+      assertThrows(() => createCache(m.world, m.space, 0, 4), LifetimeError, 'shows "bar"');
+      assertThrows(() => map(m.world, m.space, 0x1000, 4), LifetimeError, "a mapping of 4 bytes at 0x1000");
+      assertThrows(() => findSection(m.world, m.space, 0x1000, 4), LifetimeError);
+      refused++;
+    },
+  });
+  drop(m.world, device);
+  assertEquals([refused, m.finalized], [1, ["device"]]);
   audit(m.world);
 });
 
