@@ -196,9 +196,9 @@ export function startListener(world: World, listener: ListenerRecord): void {
     state.late.push(listener);
     return;
   }
-  if (isTracking(world)) listener.callbacks.logGlobalStart?.();
   linkListener(world, listener);
   call(world, listener, () => listener.callbacks.begin?.());
+  if (isTracking(world)) joinTracking(world, listener);
   for (const section of sectionsShownTo(world, listener)) {
     const { logMask } = section;
     listener.told?.set(section.address, { section, mask: logMask });
@@ -208,6 +208,15 @@ export function startListener(world: World, listener: ListenerRecord): void {
   }
   replayIoEventsAdded(world, listener);
   call(world, listener, () => listener.callbacks.commit?.());
+}
+
+function joinTracking(world: World, listener: ListenerRecord): void {
+  try {
+    listener.callbacks.logGlobalStart?.();
+  } catch (cause) {
+    unlinkListener(world, listener);
+    throw cause;
+  }
 }
 
 /** A listener that came during a walk joins when it is over; who could have caught what it throws is gone. */
