@@ -14,6 +14,8 @@ export interface Bus {
   enter(): void;
   /** The hart stops running. Its translations have followed every change that it was told. */
   leave(): void;
+  /** The hart is about to store to this byte of guest memory, for the first time since its page was `cleaned`. */
+  logStore?(offset: number): void;
   dispose(): void;
 }
 
@@ -36,4 +38,6 @@ export interface BusEvents {
   unmapped(offset: number, length: number): void;
   /** Bytes of guest memory were written by someone other than a hart. */
   stored(offset: number, length: number): void;
+  /** Stores to bytes of guest memory are news again: the next to each page is to be told to `logStore`. */
+  cleaned(offset: number, length: number): void;
 }

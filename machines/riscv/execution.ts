@@ -6,10 +6,13 @@ import type { GuestMemory } from "../../ecs/ram_block.ts";
 import { DecodedPages, decodedPagesBytes, type DecodedPageUsers } from "./decoded_pages.ts";
 import type { HartImportFunctions } from "./imports.ts";
 import { type InterpreterExports, interpreterModule } from "./interpreter.ts";
-import { HART_BYTES } from "./layout.ts";
+import { HART_BYTES, PAGE_BYTES } from "./layout.ts";
+import { LoggedStores, loggedStoresBytes } from "./logged_stores.ts";
 
 /** 32 KiB each: an 8 MiB kernel's hot pages and its programs' fit. */
 const DECODED_PAGES = 1024;
+/** To drop one page from a hart's write TLB costs as much as to empty it. */
+const DROPPED_SINGLY = 4;
 
 /** What the generated code calls while a hart runs. */
 export interface RunningHart extends
@@ -19,6 +22,7 @@ export interface RunningHart extends
   > {
   readonly base: number;
   flushFetches(): void;
+  flushWrites(): void;
   /** Its next store-conditional fails. */
   loseReservation(): void;
 }
@@ -36,11 +40,13 @@ export function executionOf(memory: GuestMemory): Execution {
 
 /** Bytes of guest memory that harts take beside RAM; `memoryBytes` is the size of the whole memory. */
 export function executionBytes(harts: number, memoryBytes: number): number {
-  return harts * HART_BYTES + decodedPagesBytes(memoryBytes, DECODED_PAGES) + 0x10000;
+  const shared = decodedPagesBytes(memoryBytes, DECODED_PAGES) + loggedStoresBytes(memoryBytes);
+  return harts * HART_BYTES + shared + 0x10000;
 }
 
 export class Execution implements DecodedPageUsers {
   readonly pages: DecodedPages;
+  readonly logged: LoggedStores;
   readonly exports: InterpreterExports;
   readonly #harts: Set<RunningHart> = new Set();
   readonly #memory: GuestMemory;
@@ -50,6 +56,7 @@ export class Execution implements DecodedPageUsers {
   constructor(memory: GuestMemory) {
     this.#memory = memory;
     this.pages = new DecodedPages(memory, DECODED_PAGES, this);
+    this.logged = new LoggedStores(memory, (start, value, length) => this.fillBytes(start, value, length));
     const running = (): RunningHart => {
       if (this.#running === undefined) throw new Error("the interpreter calls while no hart runs");
       return this.#running;
@@ -58,6 +65,10 @@ export class Execution implements DecodedPageUsers {
       decodeRun: (slot) => this.pages.decodeRun(unsigned(slot)),
       createPage: (_base, source) => this.pages.create(unsigned(source)),
       retirePage: (_base, source) => this.pages.retire(unsigned(source)),
+      logStore: (base, address) => {
+        this.logged.delete(unsigned(address));
+        running().logStore(base, unsigned(address));
+      },
       decodeSingle: (base, word) => running().decodeSingle(base, word),
       execute: (base, slot) => running().execute(base, unsigned(slot)),
       raise: (base, cause) => running().raise(base, cause),
@@ -84,6 +95,7 @@ export class Execution implements DecodedPageUsers {
     if (this.#harts.size > 0) return;
     EXECUTIONS.delete(this.#memory);
     this.pages.dispose();
+    this.logged.dispose();
   }
 
   /** Runs a hart until its budget is spent. */
@@ -102,6 +114,16 @@ export class Execution implements DecodedPageUsers {
 
   pageCreated(source: number): void {
     for (const hart of this.#harts) this.exports.dropWriters(hart.base, source);
+  }
+
+  /** Stores to these bytes of guest memory have to be told: none of them stays in a write TLB. */
+  logStores(offset: number, length: number): void {
+    this.logged.add(offset, length);
+    const first = offset - offset % PAGE_BYTES;
+    for (const hart of this.#harts) {
+      if (length > DROPPED_SINGLY * PAGE_BYTES) hart.flushWrites();
+      else for (let page = first; page < offset + length; page += PAGE_BYTES) this.exports.dropWriters(hart.base, page);
+    }
   }
 
   fillBytes(start: number, value: number, length: number): void {

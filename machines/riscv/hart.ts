@@ -108,6 +108,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#execution = executionOf(options.memory);
     this.#execution.add(this);
     this.state.set32(at.CODE_MAP, this.#execution.pages.map);
+    this.state.set32(at.LOGGED_MAP, this.#execution.logged.map);
     const { writer } = this.#execution.pages;
     for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
     this.decodeSingle(this.base, -1);
@@ -379,6 +380,14 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#tlb.flushFetches();
   }
 
+  flushWrites(): void {
+    this.#tlb.flushWrites();
+  }
+
+  logStore(_base: number, address: number): void {
+    this.#bus.logStore?.(address);
+  }
+
   loseReservation(): void {
     this.state.set(at.RESERVATION, BigInt.asUintN(64, -1n));
   }
@@ -396,6 +405,10 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
 
   stored(offset: number, length: number): void {
     this.#execution.pages.clear(offset, length);
+  }
+
+  cleaned(offset: number, length: number): void {
+    this.#execution.logStores(offset, length);
   }
 
   // --- inside

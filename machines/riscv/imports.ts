@@ -11,6 +11,8 @@ const SIGNATURES = {
   createPage: ["i32", "i32", "i32"],
   /** (base, page of guest memory): forgets its decoded page, since it is data by now. */
   retirePage: ["i32", "i32"],
+  /** (base, address in guest memory): a store is about to reach a page that is not in a write TLB for that. */
+  logStore: ["i32", "i32"],
   /** (base, slot) → CONTINUE or RELOAD. A CSR or system instruction; PC is its address. */
   execute: ["i32", "i32", "i32"],
   /** (base, cause): takes an exception at PC with TVAL. */
@@ -29,7 +31,14 @@ const SIGNATURES = {
 } as const satisfies Record<string, readonly ValueType[]>;
 
 /** Those that give nothing back; of the others the last type is the result's. */
-const SILENT: ReadonlySet<string> = new Set(["decodeRun", "decodeSingle", "retirePage", "raise", "raiseIllegal"]);
+const SILENT: ReadonlySet<string> = new Set([
+  "decodeRun",
+  "decodeSingle",
+  "retirePage",
+  "logStore",
+  "raise",
+  "raiseIllegal",
+]);
 
 export type HartImportName = keyof typeof SIGNATURES;
 export type HartImports = Readonly<Record<HartImportName, Callee>>;

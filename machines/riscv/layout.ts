@@ -39,6 +39,8 @@ export const RESERVATION = 0x350;
 export const RESERVED_VALUE = 0x358;
 /** i32: address of the map from pages of guest memory to decoded pages (`decoded_pages.ts`). */
 export const CODE_MAP = 0x360;
+/** i32: address of the map of pages of guest memory to which stores are told first (`logged_stores.ts`). */
+export const LOGGED_MAP = 0x364;
 /** i32: lengths of the two tables below. */
 export const PMP_COUNT = 0x368;
 export const RANGE_COUNT = 0x36c;

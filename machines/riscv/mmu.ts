@@ -9,6 +9,7 @@ import { block, branch, branchIf, giveBack, label, loop, run, set, store, when }
 import { defineFetch, type FetchPath } from "./fetch_path.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
+import { logStore } from "./logged_stores.ts";
 import { ACCESS_FAULT, definePageWalk, offsetInMemory, parameter, READ, WRITE } from "./page_walk.ts";
 import {
   decodedPage,
@@ -60,6 +61,7 @@ export function defineMmu(module: ModuleBuilder, imports: HartImports): Mmu {
         ]),
         set(address, offsetInMemory(found.range, found.physical)),
         when(isWrite, [
+          logStore(imports, base, address),
           set(code, decodedPage(base, address)),
           // A page that holds decoded code never enters the write TLB.
           when(code, [

@@ -19,6 +19,7 @@ import {
 } from "../wasm/statement.ts";
 import * as at from "./layout.ts";
 import type { HartImports } from "./imports.ts";
+import { logStore } from "./logged_stores.ts";
 
 /** What an access is: the bit that PMP and the page table must grant. */
 export const READ = at.PMP_READ, WRITE = at.PMP_WRITE, EXECUTE = at.PMP_EXECUTE;
@@ -180,6 +181,7 @@ export function definePageWalk(module: ModuleBuilder, imports: HartImports, clea
         fail(i32.ne(mayTouchPte(WRITE), i32.const(ALLOWED)), ACCESS_FAULT),
         when(choose(range, i32.eqz(i32.load(range, 20)), i32.const(0)), [
           set(range, offsetInMemory(range, address)),
+          logStore(imports, base, range),
           ...clear(clearSlots, base, range),
           store.i64(range, wanted),
         ], [

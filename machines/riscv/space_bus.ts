@@ -12,6 +12,7 @@ import type { World } from "../../ecs/world.ts";
 import { dispatchRead, dispatchWrite } from "../../systems/dispatch.ts";
 import { currentEpoch, type Reader } from "../../systems/epoch.ts";
 import { announce, quiesce, registerReader, unregisterReader } from "../../systems/scope.ts";
+import { markDirty } from "../../systems/dirty_log.ts";
 import { observeStores, registerListener, unregisterListener } from "../../systems/topology.ts";
 import type { Bus, BusEvents, MemoryRange } from "./bus.ts";
 import { PAGE_BYTES, STORES_DISPATCHED, STORES_LOST, STORES_WRITE } from "./layout.ts";
@@ -24,6 +25,13 @@ export interface SpaceBusOptions {
   readonly name: string;
 }
 
+/** Guest memory that shows a region. */
+interface RegionRange extends MemoryRange {
+  readonly region: Region;
+  /** Of the region's first byte in guest memory. */
+  readonly blockOffset: number;
+}
+
 export class SpaceBus implements Bus {
   high = 0;
   failed = false;
@@ -32,7 +40,7 @@ export class SpaceBus implements Bus {
   readonly #listener: Listener;
   readonly #reader: Reader;
   /** By first address. */
-  readonly #ranges: Map<number, MemoryRange> = new Map();
+  readonly #ranges: Map<number, RegionRange> = new Map();
   #isChanged = false;
   #isListening = false;
 
@@ -79,6 +87,13 @@ export class SpaceBus implements Bus {
     return [...this.#ranges.values()].sort((a, b) => size(a) < size(b) ? 1 : size(a) > size(b) ? -1 : 0);
   }
 
+  logStore(offset: number): void {
+    for (const range of this.#ranges.values()) {
+      if (offset < range.offset || offset > range.offset + Number(range.last - range.first)) continue;
+      return markDirty(this.#options.world, range.region, offset - range.blockOffset, 1);
+    }
+  }
+
   enter(): void {
     announce(this.#options.world, this.#reader);
   }
@@ -117,7 +132,7 @@ export class SpaceBus implements Bus {
   }
 
   /** Nothing unless the section is readable as memory, is in the hart's guest memory, and pages line up. */
-  #rangeOf({ region, address, size, offset, readonly, romd }: Section) {
+  #rangeOf({ region, address, size, offset, readonly, romd }: Section): RegionRange | undefined {
     const { world, memory } = this.#options;
     const id = resolve(world, region, RegionKind);
     const block = regions(world).ram[id];
@@ -131,6 +146,7 @@ export class SpaceBus implements Bus {
       last: first + BigInt(size) - 1n,
       offset: start,
       stores: romd ? STORES_DISPATCHED : readonly ? STORES_LOST : STORES_WRITE,
+      region,
       blockOffset: block.offset,
     };
   }
@@ -145,7 +161,13 @@ function observe(world: World, region: Region, events: BusEvents, blockOffset: n
   const count = counts.get(region) ?? 0;
   counts.set(region, count + 1);
   // Decoded pages are shared by the harts of a guest memory: telling one tells all.
-  if (count === 0) observeStores(world, region, (offset, length) => events.stored(blockOffset + offset, length));
+  if (count > 0) return;
+  observeStores(
+    world,
+    region,
+    (offset, length) => events.stored(blockOffset + offset, length),
+    (offset, length) => events.cleaned(blockOffset + offset, length),
+  );
 }
 
 function unobserve(world: World, region: Region) {

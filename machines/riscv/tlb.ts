@@ -43,6 +43,14 @@ export class Tlb {
     }
   }
 
+  /** Stores have to be translated again. */
+  flushWrites(): void {
+    for (let context = 0; context < at.CONTEXTS; context++) {
+      const table = this.#state.base + at.TLB + context * at.TLB_CONTEXT_BYTES + at.WRITE_TABLE;
+      this.#fill(table, 0xff, at.TLB_TABLE_BYTES);
+    }
+  }
+
   /** Publishes what is guest memory, the likeliest first; what does not fit is reached through the bus. */
   setRanges(ranges: readonly MemoryRange[]): void {
     const published = ranges.slice(0, at.RANGE_LIMIT);
