@@ -3,6 +3,7 @@
  * write to a coalesced range is collected, and one that an io event is for sets its notifier. All this is before the
  * re-entrancy guard (1.8.3).
  */
+import { formatAddress } from "../ecs/address.ts";
 import { coalescedRing } from "../ecs/coalesced_ring.ts";
 import type { Range } from "../ecs/flat_view.ts";
 import { nameOf, resolve } from "../ecs/handle.ts";
@@ -77,7 +78,7 @@ function signal(world: World, range: Range, { notifier, offset }: IoEvent): numb
   } catch (cause) {
     const name = nameOf(world, resolve(world, notifier.handle, NotifierKind));
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const where = `at offset ${offset} of "${nameOf(world, range.region)}"`;
+    const where = `at offset ${formatAddress(offset)} of "${nameOf(world, range.region)}"`;
     world.reportFault(new NotifierError(`notifier "${name}" threw when set by a write ${where}: ${reason}`, { cause }));
     return MemTx.ERROR;
   } finally {

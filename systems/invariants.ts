@@ -15,6 +15,7 @@ import { oldestReader, scopeDepth } from "./epoch.ts";
 import { checkHoldings } from "./holding_invariants.ts";
 import { renderFully } from "./render.ts";
 import { retiredQueue } from "./retire.ts";
+import { checkTaps } from "./tap_invariants.ts";
 import { transactionDepth } from "./transaction.ts";
 
 /** Everything that is wrong, a sentence each. */
@@ -29,6 +30,7 @@ export function findViolations(world: World): string[] {
   if (transactionDepth(world) === 0) {
     if (hasDirtySpaces(world)) report("INV7", "windows are dirty outside of any transaction");
     checkViews(world, report);
+    checkTaps(world, report);
   }
   checkReaders(world, report);
   checkHoldings(world, report);

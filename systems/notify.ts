@@ -55,11 +55,12 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
 
 /** commit, and the replay to those that registered meanwhile. The new views are published. */
 export function announceCommit(world: World, changes: readonly ViewChange[]): void {
+  const { postponed } = walks(world);
+  if (postponed.length > 0) { for (const change of postponed.splice(0)) change(); }
   for (const listener of audience(world, changes)) {
     if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
   }
-  const { late, postponed } = walks(world);
-  if (postponed.length > 0) { for (const change of postponed.splice(0)) change(); }
+  const { late } = walks(world);
   if (late.length > 0) { for (const listener of late.splice(0)) startLate(world, listener); }
 }
 

@@ -29,7 +29,7 @@ const transactions = defineState(() => ({ depth: 0, isCommitting: false }));
  */
 export function transaction<T>(world: World, body: () => T): T {
   const state = transactions(world);
-  deliverCollected(world);
+  drainCoalesced(world);
   state.depth++;
   try {
     return body();
@@ -75,7 +75,7 @@ export function commit(world: World): void {
   }
 }
 
-/** Writes made before a change are delivered before it (M2); what their handlers change takes effect together with it. */
+/** What was written before a change is delivered before it (M2); what the handlers change takes effect with it. */
 function deliverCollected(world: World): void {
   const state = transactions(world);
   state.depth++;
@@ -87,7 +87,8 @@ function deliverCollected(world: World): void {
 }
 
 function isPending(world: World): boolean {
-  return hasDirtySpaces(world) || hasIoEventChanges(world) || mayCollect(world) || hasUnlinked(world) || canReclaim(world);
+  return hasDirtySpaces(world) || hasIoEventChanges(world) || mayCollect(world) || hasUnlinked(world) ||
+    canReclaim(world);
 }
 
 function publish(changes: readonly ViewChange[]): void {
