@@ -5,18 +5,30 @@
  */
 import { nameOf } from "../ecs/handle.ts";
 import { type Access, defineState, type World } from "../ecs/world.ts";
+import { sharedForm, SLOT_BYTES } from "./published_reader.ts";
 
-/** A slot. Harts keep uncounted pins on RAM (TLB entries, decoded pages); announcing says that they were dropped. */
-export interface Reader {
+/** What reclaim waits for. */
+export interface ReaderSlot {
   readonly name: string;
   /** Sees nothing that was retired before this epoch; Infinity: quiescent, sees nothing at all. */
+  readonly epoch: number;
+  /** The slot is on another thread's account: it changes without a call here. */
+  readonly isRemote?: boolean;
+  /** Nobody waits for the reader any more. */
+  dismiss?(): void;
+}
+
+/** A slot of this thread. Harts keep uncounted pins on RAM (TLB entries, decoded pages); announcing says that they were dropped. */
+export interface Reader extends ReaderSlot {
   epoch: number;
 }
 
 /** Epochs of a world, in one record since every access asks for it. */
 export interface Epochs {
   current: number;
-  readonly readers: Reader[];
+  readonly readers: ReaderSlot[];
+  /** `current` where workers see it; undefined: there never was one. */
+  shared: Int32Array<SharedArrayBuffer> | undefined;
   /** Read scopes that are open on this thread's stack, which close in reverse order. */
   depth: number;
   /** Epoch of the outermost scope, while one is open. */
@@ -33,6 +45,7 @@ export interface Epochs {
 export const epochs = defineState((): Epochs => ({
   current: 1,
   readers: [],
+  shared: undefined,
   depth: 0,
   scopeEpoch: 0,
   openers: [],
@@ -47,7 +60,18 @@ export function currentEpoch(world: World): number {
 
 /** Ends the current epoch; returns it, as the stamp of what is retired. */
 export function advanceEpoch(world: World): number {
-  return epochs(world).current++;
+  const state = epochs(world);
+  const ended = state.current++;
+  if (state.shared !== undefined) Atomics.store(state.shared, 0, sharedForm(state.current));
+  return ended;
+}
+
+/** The current epoch in its shared form, for workers; kept up to date from now on. */
+export function shareEpoch(world: World): SharedArrayBuffer {
+  const state = epochs(world);
+  state.shared ??= new Int32Array(new SharedArrayBuffer(SLOT_BYTES));
+  Atomics.store(state.shared, 0, sharedForm(state.current));
+  return state.shared.buffer;
 }
 
 /** What was stamped below this is out of everybody's sight. */
@@ -60,19 +84,30 @@ export function oldestReader(world: World): number {
 
 export function addReader(world: World, name: string, epoch: number): Reader {
   const reader = { name, epoch };
-  epochs(world).readers.push(reader);
+  addSlot(world, reader);
   return reader;
 }
 
-export function removeReader(world: World, reader: Reader): void {
+export function addSlot(world: World, slot: ReaderSlot): void {
+  epochs(world).readers.push(slot);
+}
+
+export function removeReader(world: World, reader: ReaderSlot): void {
   const { readers } = epochs(world);
   const at = readers.indexOf(reader);
-  if (at >= 0) readers.splice(at, 1);
+  if (at < 0) return;
+  readers.splice(at, 1);
+  reader.dismiss?.();
+}
+
+/** Whether readers may leave without a call on this thread. */
+export function hasRemoteReaders(world: World): boolean {
+  return epochs(world).readers.some((reader) => reader.isRemote);
 }
 
 /** All readers are gone: nothing that they saw needs to wait for them. */
 export function dismissReaders(world: World): void {
-  epochs(world).readers.length = 0;
+  for (const reader of epochs(world).readers.splice(0)) reader.dismiss?.();
 }
 
 /** How many read scopes are open on this stack. */

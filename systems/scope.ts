@@ -4,14 +4,19 @@ import {
   addReader,
   currentEpoch,
   enterScope,
+  hasRemoteReaders,
   leaveScope,
   openReaders,
   type Reader,
+  type ReaderSlot,
   removeReader,
   scopeDepth,
 } from "./epoch.ts";
-import { untilReclaimed } from "./retire.ts";
+import { retiredQueue, untilReclaimed } from "./retire.ts";
 import { commit } from "./transaction.ts";
+
+/** How often `drain` looks at the slots of workers. */
+const POLL_MS = 1;
 
 /** Waiting for readers from inside of a read scope would wait for itself (LC22). */
 export class DrainInScopeError extends Error {
@@ -58,7 +63,8 @@ export function quiesce(world: World, reader: Reader): void {
   if (scopeDepth(world) === 0) commit(world);
 }
 
-export function unregisterReader(world: World, reader: Reader): void {
+/** The reader has ended: it reads nothing any more, or is a worker that was terminated. */
+export function unregisterReader(world: World, reader: ReaderSlot): void {
   removeReader(world, reader);
   if (scopeDepth(world) === 0) commit(world);
 }
@@ -73,5 +79,15 @@ export function drain(world: World): Promise<void> {
     throw new DrainInScopeError(`drain would wait for its own caller: ${openReaders(world).join(", ")} is open`);
   }
   commit(world);
+  if (hasRemoteReaders(world)) poll(world);
   return untilReclaimed(world);
+}
+
+/** Nothing on this thread tells when a worker leaves. */
+function poll(world: World): void {
+  if (retiredQueue(world).length === 0) return;
+  setTimeout(() => {
+    commit(world);
+    poll(world);
+  }, POLL_MS);
 }
