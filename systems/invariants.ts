@@ -11,9 +11,10 @@ import { countedTarget, ownershipPath } from "./admission.ts";
 import { anchorOf } from "./collect.ts";
 import { checkDevices } from "./device_invariants.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
-import { oldestReader, scopeDepth } from "./epoch.ts";
+import { hasRemoteReaders, oldestReader, scopeDepth } from "./epoch.ts";
 import { checkHoldings } from "./holding_invariants.ts";
 import { renderFully } from "./render.ts";
+import { checkDirtyLogs, checkListeners } from "./log_invariants.ts";
 import { retiredQueue } from "./retire.ts";
 import { checkTaps } from "./tap_invariants.ts";
 import { transactionDepth } from "./transaction.ts";
@@ -31,6 +32,8 @@ export function findViolations(world: World): string[] {
     if (hasDirtySpaces(world)) report("INV7", "windows are dirty outside of any transaction");
     checkViews(world, report);
     checkTaps(world, report);
+    checkDirtyLogs(world, report);
+    checkListeners(world, report);
   }
   checkReaders(world, report);
   checkHoldings(world, report);
@@ -176,7 +179,7 @@ function checkViews(world: World, report: Report): void {
 
 /** INV7 and INV11: nothing is left over when nothing runs. */
 function checkReaders(world: World, report: Report): void {
-  const oldest = oldestReader(world);
+  const oldest = hasRemoteReaders(world) ? 0 : oldestReader(world); // a worker may have left just now
   for (const { stamp } of retiredQueue(world)) {
     if (stamp < oldest) report("INV7", `what was retired at epoch ${stamp} waits for nobody`);
   }

@@ -89,6 +89,11 @@ export function announceCoalesced(
   }
 }
 
+/** Whether listeners are being told of changes that no space shows yet. */
+export function isAnnouncing(world: World): boolean {
+  return walks(world).isWalking;
+}
+
 /** Whom a commit concerns: the listeners of the spaces that were re-rendered, or all ([C], S115). */
 function audience(world: World, changes: readonly ViewChange[]): readonly ListenerRecord[] {
   if (changes.length === 0) return NOBODY;
