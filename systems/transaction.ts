@@ -51,7 +51,7 @@ export function transactionDepth(world: World): number {
 export function commit(world: World): void {
   const state = transactions(world);
   if (state.depth > 0 || state.isCommitting || !isPending(world)) return;
-  if (hasDirtySpaces(world)) deliverCollected(world);
+  if (hasDirtySpaces(world) || mayCollect(world)) deliverCollected(world);
   state.isCommitting = true;
   try {
     let announced = 0;
