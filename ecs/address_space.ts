@@ -73,6 +73,7 @@ export function detachAddressSpace(world: World, space: Space): void {
   removeRootOf(world, space.root, space.id);
   columns.all.splice(columns.all.indexOf(space), 1);
   columns.record[space.id] = undefined;
+  if (world.lastSpace === space) world.lastSpace = undefined;
   space.root = space.physicalRoot = 0;
   space.windows = [];
   publishView(space, EMPTY_VIEW);
@@ -121,19 +122,23 @@ export function allSpaces(world: World): readonly Space[] {
  * @throws {StaleHandleError} if it was destroyed.
  */
 export function spaceOf(world: World, handle: AddressSpace): Space {
+  const { lastSpace } = world;
+  return lastSpace !== undefined && lastSpace.handle === handle ? lastSpace : findSpace(world, handle);
+}
+
+function findSpace(world: World, handle: AddressSpace): Space {
   const space = spaces(world).record[handle & (ID_LIMIT - 1)];
-  if (space !== undefined && space.handle === handle) return space;
+  if (space !== undefined && space.handle === handle) return world.lastSpace = space;
   resolve(world, handle, AddressSpaceKind);
   throw new StaleHandleError("the address space was destroyed and waits for its readers");
 }
 
 /** The range at the address (hi, lo) in the current view; undefined: unassigned. */
 export function lookup(space: Space, hi: number, lo: number): Range | undefined {
-  const address = roundDown(hi, lo);
   const slot = (lo >>> 12) & (CACHE - 1);
   const cached = space.cache[slot];
-  if (cached !== undefined && address >= cached.start && address < cached.end) return cached;
-  return space.cache[slot] = rangeAt(space.view, address);
+  if (cached !== undefined && hi === cached.startHigh && ((lo - cached.startLow) >>> 0) < cached.reach) return cached;
+  return space.cache[slot] = rangeAt(space.view, roundDown(hi, lo));
 }
 
 /** Record of a space by entity id. */

@@ -29,6 +29,10 @@ export class Range implements Piece {
   readonly flags: number;
   /** Not visible to anyone: it is brought up to date where the same range comes to be seen on another path. */
   path: number;
+  /** Halves of `start`, and how many bytes from there are surely inside: lookups compare integers. */
+  readonly startLow: number;
+  readonly startHigh: number;
+  readonly reach: number;
   /** Halves of `base`, two's complement: offsets are computed from halves, and so are exact. */
   readonly baseLow: number;
   readonly baseHigh: number;
@@ -52,6 +56,9 @@ export class Range implements Piece {
     this.base = piece.base;
     this.flags = piece.flags;
     this.path = piece.path;
+    this.startLow = lowHalf(piece.start);
+    this.startHigh = highHalf(piece.start);
+    this.reach = Math.min(piece.end - piece.start, 0x7fffffff);
     this.baseLow = lowHalf(piece.base);
     this.baseHigh = highHalf(piece.base);
     this.limit = piece.end - piece.base;

@@ -3,7 +3,9 @@
  * columns, and knows none of them: a component or a system claims a slot with {@linkcode defineColumns} or
  * {@linkcode defineState}, and is created in a world when it is first used there.
  */
+import type { Space } from "./address_space.ts";
 import { createEntityWorld, type EntityWorld } from "./deps.ts";
+import { type Epochs, newEpochs } from "./epochs.ts";
 import { EventRing } from "./event_ring.ts";
 
 /** Choices that the specification leaves open ([C] or [S]); the default of each is the strict one. */
@@ -73,6 +75,9 @@ export interface World {
   capacity: number;
   /** Outcome of the last access through dispatch: see `dispatchRead`. */
   readonly access: Access;
+  readonly epochs: Epochs;
+  /** The space that was resolved last: most accesses are to one. */
+  lastSpace: Space | undefined;
   /** Called with an error of the model: a handler, callback or destructor that threw. */
   reportFault: (error: Error) => void;
   /** Called with one line on something odd that a guest did. */
@@ -104,6 +109,8 @@ export function createWorld(options: WorldOptions = {}): World {
     entities: createEntityWorld(),
     capacity: INITIAL_CAPACITY,
     access: { attrs: 0, result: 0, hi: 0 },
+    epochs: newEpochs(),
+    lastSpace: undefined,
     reportFault: options.reportFault ?? ((error) => console.error(`${error.name}: ${error.message}`)),
     trace: options.trace ?? (() => {}),
     events: options.timeline === undefined ? undefined : new EventRing(options.timeline),

@@ -6,16 +6,18 @@
 import { type AddressSpace, lookup, spaceOf } from "../ecs/address_space.ts";
 import { roundDown } from "../ecs/address.ts";
 import { type FlatView, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
+import { type Epochs, innermostFrame } from "../ecs/epochs.ts";
 import { resolve } from "../ecs/handle.ts";
 import { guardAbove, type Owner, OwnerKind } from "../ecs/owner.ts";
 import type { AccessSize, Mmio } from "../ecs/region.ts";
 import type { Access, World } from "../ecs/world.ts";
 import { Attrs, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
-import { enterScope, type Epochs, leaveScope } from "./epoch.ts";
 import { reportHandlerFault, warnReentry } from "./fault.ts";
 import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
 import { type HandlerWrite, interceptRead, interceptWrite, PASS } from "./intercept.ts";
 import { commit } from "./transaction.ts";
+
+const { OK, ERROR, DECODE_ERROR, ACCESS_ERROR } = MemTx;
 
 /**
  * Reads at the 64-bit address (hi, lo), halves as int32.
@@ -63,17 +65,17 @@ export function readRange(
   attrs: number,
 ): number {
   const { access } = world;
-  if (range === undefined) return fail(access, MemTx.DECODE_ERROR);
+  if (range === undefined) return fail(access, DECODE_ERROR);
   const offset = offsetIn(range, hi, lo);
   const { ram, mmio } = range;
   if (ram !== undefined) {
     if (offset + size > range.limit) return readAcross(world, view, hi, lo, size, attrs);
     access.hi = size === 8 ? ram.view.getInt32(offset + 4, true) : 0;
-    access.result = MemTx.OK;
+    access.result = OK;
     return loadLow(ram.view, offset, size);
   }
-  if ((attrs & Attrs.MEMORY) !== 0) return fail(access, MemTx.ACCESS_ERROR);
-  if (mmio === undefined) return fail(access, MemTx.DECODE_ERROR);
+  if ((attrs & Attrs.MEMORY) !== 0) return fail(access, ACCESS_ERROR);
+  if (mmio === undefined) return fail(access, DECODE_ERROR);
   return readHandler(world, range, mmio, offset, size, attrs);
 }
 
@@ -89,17 +91,17 @@ export function writeRange(
   valueHi: number,
   attrs: number,
 ): number {
-  if (range === undefined) return MemTx.DECODE_ERROR;
+  if (range === undefined) return DECODE_ERROR;
   const offset = offsetIn(range, hi, lo);
   const { ram, mmio } = range;
   if (ram !== undefined && (range.isWritable || (attrs & Attrs.DEBUG) !== 0)) {
     if (offset + size > range.limit) return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
     storeHalves(ram.view, offset, size, valueLo, valueHi);
     ram.observer?.(offset, size);
-    return MemTx.OK;
+    return OK;
   }
-  if ((attrs & Attrs.MEMORY) !== 0 && ram === undefined) return MemTx.ACCESS_ERROR;
-  if (mmio === undefined) return MemTx.DECODE_ERROR;
+  if ((attrs & Attrs.MEMORY) !== 0 && ram === undefined) return ACCESS_ERROR;
+  if (mmio === undefined) return DECODE_ERROR;
   return writeHandler(world, range, mmio, offset, size, valueLo, valueHi, attrs);
 }
 
@@ -124,11 +126,11 @@ function readHandler(
       interceptRead(world, tap);
       isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
     }
-    if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, MemTx.DECODE_ERROR);
+    if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, DECODE_ERROR);
   }
-  if (!engage(world, range)) return fail(world.access, MemTx.ACCESS_ERROR);
-  const scope = enterScope(world, range.region);
-  const access = openFrame(scope, attrs);
+  if (!engage(world, range)) return fail(world.access, ACCESS_ERROR);
+  const { epochs } = world;
+  const access = enterHandler(epochs, range.region, attrs);
   let low = 0;
   try {
     if (isDirect) {
@@ -139,10 +141,10 @@ function readHandler(
     }
   } catch (cause) {
     low = access.hi = 0;
-    access.result = MemTx.ERROR;
+    access.result = ERROR;
     reportHandlerFault(world, range, offset, size, undefined, cause);
   } finally {
-    close(world, range, scope);
+    close(world, range, epochs);
   }
   world.access.hi = access.hi;
   world.access.result = access.result;
@@ -168,19 +170,19 @@ function writeHandler(
       if (result !== PASS) return result;
       isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
     }
-    if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return MemTx.DECODE_ERROR;
+    if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return DECODE_ERROR;
   }
-  if (!engage(world, range)) return MemTx.ACCESS_ERROR;
-  const scope = enterScope(world, range.region);
-  const access = openFrame(scope, attrs);
+  if (!engage(world, range)) return ACCESS_ERROR;
+  const { epochs } = world;
+  const access = enterHandler(epochs, range.region, attrs);
   try {
     if (isDirect) mmio.ops.write?.(mmio.state, offset, truncate(valueLo, size) >>> 0, size, access);
     else writeAdjusted(mmio, offset, size, valueLo, valueHi, access);
   } catch (cause) {
-    access.result = MemTx.ERROR;
+    access.result = ERROR;
     reportHandlerFault(world, range, offset, size, valueLo, cause);
   } finally {
-    close(world, range, scope);
+    close(world, range, epochs);
   }
   return access.result;
 }
@@ -201,19 +203,22 @@ function engage(world: World, range: Range): boolean {
   return guard.engaged = true;
 }
 
-function openFrame(state: Epochs, attrs: number): Access {
-  const access = state.accesses[state.depth] ??= { attrs: 0, result: 0, hi: 0 };
-  access.attrs = attrs;
-  access.result = MemTx.OK;
-  access.hi = 0;
-  return access;
+/** Opens a scope as `enterScope` does; returns the access for the handler that runs in it. */
+function enterHandler(epochs: Epochs, region: number, attrs: number): Access {
+  if (epochs.depth++ === 0) epochs.scopeEpoch = epochs.current;
+  const frame = innermostFrame(epochs);
+  frame.opener = region;
+  frame.attrs = attrs;
+  frame.result = OK;
+  frame.hi = 0;
+  return frame;
 }
 
 /** The guard is alive here even if the handler dropped its device: the scope is still open (LC20). */
-function close(world: World, range: Range, state: Epochs): void {
+function close(world: World, range: Range, epochs: Epochs): void {
   if (range.guard !== undefined) range.guard.engaged = false;
-  leaveScope(state);
-  if (state.depth === 0 && state.oldestRetired !== 0) commit(world);
+  epochs.depth--;
+  if (epochs.depth === 0 && epochs.oldestRetired !== 0) commit(world);
 }
 
 function truncate(low: number, size: number): number {
@@ -223,7 +228,7 @@ function truncate(low: number, size: number): number {
 /** A scalar that begins in memory and runs over the end of the range: byte by byte, from the same view. */
 function readAcross(world: World, view: FlatView, hi: number, lo: number, size: number, attrs: number): number {
   const bytes = new DataView(new ArrayBuffer(8));
-  let result: number = MemTx.OK;
+  let result: number = OK;
   for (let i = 0; i < size; i++) {
     const [high, low] = plus(hi, lo, i);
     bytes.setUint8(i, readRange(world, view, rangeAt(view, roundDown(high, low)), high, low, 1, attrs));
@@ -244,7 +249,7 @@ function writeAcross(
   valueHi: number,
   attrs: number,
 ): number {
-  let result: number = MemTx.OK;
+  let result: number = OK;
   for (let i = 0; i < size; i++) {
     const [high, low] = plus(hi, lo, i);
     const byte = ((i < 4 ? valueLo : valueHi) >>> (8 * (i & 3))) & 0xff;

@@ -11,7 +11,7 @@ import { OwnerKind, takeDestructors, unlinkOwned } from "../ecs/owner.ts";
 import { freeRamBlock } from "../ecs/ram_block.ts";
 import { clearRegion, RegionKind, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
-import { advanceEpoch, currentEpoch, epochs, oldestReader, openReaders } from "./epoch.ts";
+import { advanceEpoch, currentEpoch, oldestReader, openReaders } from "./epoch.ts";
 
 /** What went out of sight in one commit. */
 export interface Retired {
@@ -59,13 +59,13 @@ export function retiredQueue(world: World): readonly Retired[] {
 }
 
 export function canReclaim(world: World): boolean {
-  const { oldestRetired } = epochs(world);
+  const { oldestRetired } = world.epochs;
   return oldestRetired !== 0 && oldestRetired < oldestReader(world);
 }
 
 /** Where dispatch sees at once, at the end of every access, that there is nothing to do. */
 function noteOldest(world: World): void {
-  epochs(world).oldestRetired = graveyards(world).queue[0]?.stamp ?? 0;
+  world.epochs.oldestRetired = graveyards(world).queue[0]?.stamp ?? 0;
 }
 
 /** Whether destructors run: they may only enqueue. */

@@ -4,7 +4,7 @@
  */
 import { regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
-import { currentEpoch, epochs } from "./epoch.ts";
+import { currentEpoch } from "./epoch.ts";
 import { retiredQueue } from "./retire.ts";
 
 /** A reader that keeps what went out of sight from being reclaimed. */
@@ -25,7 +25,7 @@ export interface StalledReader {
  */
 export function stalledReaders(world: World, behind = 1): StalledReader[] {
   const current = currentEpoch(world);
-  return epochs(world).readers
+  return world.epochs.readers
     .map(({ name, epoch }) => ({ name, behind: current - epoch, ...heldBack(world, epoch) }))
     .filter((reader) => reader.behind >= behind && reader.entities > 0)
     .sort((a, b) => b.behind - a.behind);
