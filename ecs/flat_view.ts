@@ -4,6 +4,7 @@
  * a reader that captured the old one goes on undisturbed.
  */
 import { highHalf, lowHalf, TOP } from "./address.ts";
+import type { Iommu } from "./iommu.ts";
 import type { Guard } from "./owner.ts";
 import { Flag, INHERITED, type Mmio } from "./region.ts";
 import type { RamBlock } from "./ram_block.ts";
@@ -37,6 +38,7 @@ export class Range implements Piece {
   readonly baseLow: number;
   readonly baseHigh: number;
   readonly mmio: Mmio | undefined;
+  readonly iommu: Iommu | undefined;
   /** Memory that a read reaches without a handler. */
   readonly ram: RamBlock | undefined;
   /** Whether a write reaches `ram` without a handler. */
@@ -48,7 +50,13 @@ export class Range implements Piece {
 
   constructor(
     piece: Piece,
-    backing: { flags: number; mmio: Mmio | undefined; ram: RamBlock | undefined; guard: Guard | undefined },
+    backing: {
+      flags: number;
+      mmio: Mmio | undefined;
+      iommu: Iommu | undefined;
+      ram: RamBlock | undefined;
+      guard: Guard | undefined;
+    },
   ) {
     this.start = piece.start;
     this.end = piece.end;
@@ -63,7 +71,8 @@ export class Range implements Piece {
     this.baseHigh = highHalf(piece.base);
     this.limit = piece.end - piece.base;
     this.mmio = backing.mmio;
-    const isRam = (backing.flags & Flag.RAM) !== 0;
+    this.iommu = backing.iommu;
+    const isRam = (backing.flags & (Flag.RAM | Flag.RAM_DEVICE)) === Flag.RAM;
     this.ram = isRam || (piece.flags & Flag.ROMD) !== 0 ? backing.ram : undefined;
     this.isWritable = isRam && (piece.flags & Flag.READONLY) === 0;
     this.guard = (backing.flags & (Flag.ROM_DEVICE | Flag.UNGUARDED)) === 0 ? backing.guard : undefined;

@@ -5,6 +5,7 @@
 import { clearChildIndex } from "./child_index.ts";
 import { clearContainer, resizeChild } from "./container.ts";
 import { defineKind, newEntity } from "./handle.ts";
+import type { Iommu } from "./iommu.ts";
 import { type Guard, guardAbove, linkOwned, newGuard } from "./owner.ts";
 import type { RamBlock } from "./ram_block.ts";
 import type { Tap } from "./tap.ts";
@@ -80,6 +81,9 @@ export const Flag = {
   STATIC: 1 << 10,
   /** Opted out of the re-entrancy guard (S48). */
   UNGUARDED: 1 << 11,
+  /** RAM that is reached one access at a time, as a device's own must be. */
+  RAM_DEVICE: 1 << 12,
+  IOMMU: 1 << 13,
 } as const;
 
 /** Attributes that a container or alias passes on to what is seen through it (1.3). */
@@ -101,13 +105,14 @@ export const regions = defineColumns((capacity) => ({
   /** Re-entrancy guard of its handlers: the nearest device's, or its own (S53). */
   guard: [] as (Guard | undefined)[],
   mmio: [] as (Mmio | undefined)[],
+  iommu: [] as (Iommu | undefined)[],
   ram: [] as (RamBlock | undefined)[],
 }));
 
 /** A region in no container. `flags` says its kind; it is enabled. */
 export function newRegion(
   world: World,
-  kind: { name: string; size: number; owner: number; flags: number; mmio?: Mmio; ram?: RamBlock },
+  kind: { name: string; size: number; owner: number; flags: number; mmio?: Mmio; iommu?: Iommu; ram?: RamBlock },
 ): number {
   const id = newEntity(world, RegionKind, kind.name);
   const columns = regions(world);
@@ -118,6 +123,7 @@ export function newRegion(
   columns.guard[id] = kind.mmio === undefined ? undefined : guardAbove(world, kind.owner) ?? newGuard();
   columns.spaces[id] = undefined;
   columns.mmio[id] = kind.mmio;
+  columns.iommu[id] = kind.iommu;
   columns.ram[id] = kind.ram;
   clearContainer(world, id);
   clearChildIndex(world, id);
@@ -179,6 +185,7 @@ export function removeRootOf(world: World, region: number, space: number): void 
 export function clearRegion(world: World, region: number): void {
   const columns = regions(world);
   columns.mmio[region] =
+    columns.iommu[region] =
     columns.ram[region] =
     columns.guard[region] =
     columns.spaces[region] =

@@ -4,8 +4,8 @@
  * the listener's commit callback (LC26).
  */
 import { type AddressSpace, type Space, spaceOf } from "../ecs/address_space.ts";
-import { exactHalves, formatAddress } from "../ecs/address.ts";
-import { type FlatView, offsetIn, type Range, rangesOf } from "../ecs/flat_view.ts";
+import { bytesUntil, exactHalves, formatAddress, roundDown } from "../ecs/address.ts";
+import { type FlatView, offsetIn, type Range, rangeAt, rangesOf } from "../ecs/flat_view.ts";
 import { nameOf } from "../ecs/handle.ts";
 import { type Holding, openHoldings } from "../ecs/holding.ts";
 import { Life, owners } from "../ecs/owner.ts";
@@ -18,7 +18,7 @@ import { plus } from "./dispatch.ts";
 import { readView, storedTo, writeView } from "./dma.ts";
 import { isStatic, LifetimeError } from "./finalize.ts";
 import { ClosedError, closeHolding, openHolding, resolveHolder } from "./holding.ts";
-import { isDirect, locate } from "./locate.ts";
+import { isDirect } from "./locate.ts";
 import { MappingError } from "./map.ts";
 
 /** Made by {@linkcode createCache}. */
@@ -70,8 +70,8 @@ export function createCache(
   const [hi, lo] = exactHalves(address);
   const { view } = record;
   pinView(world, view);
-  const place = locate(world, view, hi, lo, false, attrs);
-  const range = place.length >= length ? place.range : undefined;
+  const shown = rangeAt(view, roundDown(hi, lo));
+  const range = shown !== undefined && bytesUntil(shown.end, hi, lo) >= length ? shown : undefined;
   const cache = new TranslationCache(by, record, view, hi, lo, length, range, attrs);
   openHolding(world, cache, "cache", 0);
   return cache;

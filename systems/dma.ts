@@ -5,18 +5,28 @@
 import { type AddressSpace, spaceOf } from "../ecs/address_space.ts";
 import { bytesUntil, exactHalves, roundDown } from "../ecs/address.ts";
 import { type FlatView, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
+import { Permission } from "../ecs/iommu.ts";
 import type { AccessSize, Mmio } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { Attrs, highBits, joinBits, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
 import { dispatchRead, dispatchWrite, plus, readRange, writeRange } from "./dispatch.ts";
 import { reverseBytes } from "./handler.ts";
 import { readScope } from "./scope.ts";
+import { enterHop, leaveHop } from "./translate.ts";
 
 /** What a walk does with each piece. Returns MemTx bits. */
 interface Pieces {
   memory(range: Range, offset: number, at: number, length: number): number;
   handler(range: Range, hi: number, lo: number, at: number, size: AccessSize): number;
-  nothing(at: number, length: number): number;
+  /** `result` says why, if it is known. */
+  nothing(at: number, length: number, result?: number): number;
+}
+
+/** What an IOMMU is asked, and whether memory with handlers is written through them. */
+interface DmaAccess {
+  readonly isWrite: boolean;
+  readonly wanted: number;
+  readonly attrs: number;
 }
 
 /** Fills `bytes` from memory and devices. What cannot be read is 0. Returns MemTx bits. */
@@ -51,11 +61,11 @@ export function readView(
       storeHalves(target, at, size, low, world.access.hi);
       return world.access.result;
     },
-    nothing(at, length) {
+    nothing(at, length, result = MemTx.DECODE_ERROR) {
       bytes.fill(0, at, at + length);
-      return MemTx.DECODE_ERROR;
+      return result;
     },
-  });
+  }, { isWrite: false, wanted: Permission.READ, attrs });
 }
 
 /** Writes `bytes` to memory and devices. Returns MemTx bits. */
@@ -89,8 +99,8 @@ export function writeView(
       const high = size === 8 ? source.getInt32(at + 4, true) : 0;
       return writeRange(world, view, range, hi, lo, size, loadLow(source, at, size), high, attrs);
     },
-    nothing: () => MemTx.DECODE_ERROR,
-  }, true);
+    nothing: (_at, _length, result = MemTx.DECODE_ERROR) => result,
+  }, { isWrite: true, wanted: Permission.WRITE, attrs });
 }
 
 /** Writes memory of every kind, ROM too, and calls no handler: for images and reset. Returns MemTx bits. */
@@ -100,8 +110,8 @@ export function writeRom(world: World, space: AddressSpace, address: number | bi
   return walk(world, view, hi, lo, bytes.length, {
     memory: (range, offset, at, length) => storeBytes(range, offset, bytes, at, length),
     handler: () => MemTx.DECODE_ERROR,
-    nothing: () => MemTx.DECODE_ERROR,
-  });
+    nothing: (_at, _length, result = MemTx.DECODE_ERROR) => result,
+  }, { isWrite: false, wanted: Permission.WRITE, attrs: 0 });
 }
 
 /** Fills `bytes` without any side effect: devices answer with their `peek`, or 0. Returns MemTx bits. */
@@ -120,11 +130,11 @@ export function peek(world: World, space: AddressSpace, address: number | bigint
       storeHalves(target, at, size, lowBits(value ?? 0), highBits(value ?? 0));
       return value === undefined ? MemTx.DECODE_ERROR : MemTx.OK;
     },
-    nothing(at, length) {
+    nothing(at, length, result = MemTx.DECODE_ERROR) {
       bytes.fill(0, at, at + length);
-      return MemTx.DECODE_ERROR;
+      return result;
     },
-  });
+  }, { isWrite: false, wanted: Permission.NONE, attrs: 0 });
 }
 
 function storeBytes(range: Range, offset: number, bytes: Uint8Array, at: number, length: number): number {
@@ -147,35 +157,56 @@ function walk(
   lo: number,
   length: number,
   pieces: Pieces,
-  isWrite = false,
+  access: DmaAccess,
 ): number {
-  return readScope(world, "dma", () => {
-    let result: number = MemTx.OK;
-    for (let at = 0; at < length;) {
-      const here = roundDown(hi, lo);
-      const range = rangeAt(view, here);
-      const left = length - at;
-      let piece: number;
-      if (range === undefined) {
-        piece = Math.min(left, bytesUntil(startAbove(view, here), hi, lo));
-        result |= pieces.nothing(at, piece);
-      } else if (range.ram !== undefined && !(isWrite && range.mmio !== undefined)) {
-        const offset = offsetIn(range, hi, lo);
-        piece = Math.min(left, range.limit - offset);
-        result |= pieces.memory(range, offset, at, piece);
-      } else if (range.mmio === undefined) {
-        piece = Math.min(left, bytesUntil(range.end, hi, lo));
-        result |= pieces.nothing(at, piece);
-      } else {
-        const size = pieceSize(range.mmio, offsetIn(range, hi, lo), left);
-        result |= pieces.handler(range, hi, lo, at, size);
-        piece = size;
+  return readScope(world, "dma", () => walkFrom(world, view, hi, lo, 0, length, pieces, access));
+}
+
+/** The pieces of the bytes `at` to `end` of the buffer; those behind an IOMMU are cut again in its target's view. */
+function walkFrom(
+  world: World,
+  view: FlatView,
+  hi: number,
+  lo: number,
+  at: number,
+  end: number,
+  pieces: Pieces,
+  access: DmaAccess,
+): number {
+  let result: number = MemTx.OK;
+  while (at < end) {
+    const here = roundDown(hi, lo);
+    const range = rangeAt(view, here);
+    const left = end - at;
+    let piece: number;
+    if (range === undefined) {
+      piece = Math.min(left, bytesUntil(startAbove(view, here), hi, lo));
+      result |= pieces.nothing(at, piece);
+    } else if (range.ram !== undefined && !(access.isWrite && range.mmio !== undefined)) {
+      const offset = offsetIn(range, hi, lo);
+      piece = Math.min(left, range.limit - offset);
+      result |= pieces.memory(range, offset, at, piece);
+    } else if (range.iommu !== undefined) {
+      const hop = enterHop(world, range, range.iommu, hi, lo, access.wanted, access.attrs);
+      try {
+        piece = Math.min(left, hop.length, bytesUntil(range.end, hi, lo));
+        if (hop.space === undefined) result |= pieces.nothing(at, piece, hop.result);
+        else result |= walkFrom(world, hop.space.view, hop.hi, hop.lo, at, at + piece, pieces, access);
+      } finally {
+        leaveHop(world);
       }
-      at += piece;
-      [hi, lo] = plus(hi, lo, piece);
+    } else if (range.mmio === undefined) {
+      piece = Math.min(left, bytesUntil(range.end, hi, lo));
+      result |= pieces.nothing(at, piece);
+    } else {
+      const size = pieceSize(range.mmio, offsetIn(range, hi, lo), left);
+      result |= pieces.handler(range, hi, lo, at, size);
+      piece = size;
     }
-    return result;
-  });
+    at += piece;
+    [hi, lo] = plus(hi, lo, piece);
+  }
+  return result;
 }
 
 /** The largest power of two that the device takes, that is left, and that is aligned unless it need not be. */

@@ -123,6 +123,11 @@ function refuseIfUsed(world: World, region: number): void {
   if (root !== undefined) {
     throw new InUseError(`cannot drop region "${name}": it is the root of address space "${nameOf(world, root)}"`);
   }
+  const notifiers = columns.iommu[region]?.notifiers ?? [];
+  if (notifiers.length > 0) {
+    const by = notifiers.map((notifier) => `notifier "${notifier.name}"`).join(", ");
+    throw new InUseError(`cannot drop region "${name}": ${by} would hear nothing any more`);
+  }
   const aliases: string[] = [];
   for (let alias = columns.firstAlias[region]!; alias !== 0; alias = columns.nextAlias[alias]!) {
     aliases.push(`"${nameOf(world, alias)}"`);

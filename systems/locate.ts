@@ -1,8 +1,10 @@
 /** Locate: which range an address reaches, for those who go on without dispatch: mappings, caches. */
 import { bytesUntil, roundDown } from "../ecs/address.ts";
 import { EMPTY_VIEW, type FlatView, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
+import { Permission } from "../ecs/iommu.ts";
 import type { World } from "../ecs/world.ts";
 import { Attrs } from "./access.ts";
+import { enterHop, leaveHop } from "./translate.ts";
 
 /** Where an address leads. */
 export interface Place {
@@ -15,18 +17,28 @@ export interface Place {
   readonly length: number;
 }
 
-/** The place of the address (hi, lo) in a captured view. */
+/** The place of the address (hi, lo) in a captured view, through IOMMUs. */
 export function locate(
-  _world: World,
+  world: World,
   view: FlatView,
   hi: number,
   lo: number,
-  _isWrite: boolean,
-  _attrs: number,
+  isWrite: boolean,
+  attrs: number,
 ): Place {
   const address = roundDown(hi, lo);
   const range = rangeAt(view, address);
-  return { range, hi, lo, length: bytesUntil(range?.end ?? startAbove(view, address), hi, lo) };
+  const length = bytesUntil(range?.end ?? startAbove(view, address), hi, lo);
+  if (range?.iommu === undefined) return { range, hi, lo, length };
+  const hop = enterHop(world, range, range.iommu, hi, lo, isWrite ? Permission.WRITE : Permission.READ, attrs);
+  try {
+    const inPage = Math.min(length, hop.length);
+    if (hop.space === undefined) return { range: undefined, hi, lo, length: inPage };
+    const place = locate(world, hop.space.view, hop.hi, hop.lo, isWrite, attrs);
+    return { ...place, length: Math.min(inPage, place.length) };
+  } finally {
+    leaveHop(world);
+  }
 }
 
 /** Offset of a place in its range's region, in bytes. */

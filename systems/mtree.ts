@@ -99,6 +99,8 @@ function rangeLine(world: World, range: Piece): RangeLine {
 
 function kindName(flags: number): string {
   if ((flags & Flag.ALIAS) !== 0) return "alias";
+  if ((flags & Flag.IOMMU) !== 0) return "iommu";
+  if ((flags & Flag.RAM_DEVICE) !== 0) return "ram device";
   if ((flags & Flag.RAM) !== 0) return (flags & Flag.READONLY) !== 0 ? "rom" : "ram";
   if ((flags & Flag.ROM_DEVICE) !== 0) return "romd";
   if ((flags & Flag.MMIO) !== 0) return "i/o";

@@ -14,6 +14,7 @@ import {
   listenersOf,
   newListener,
 } from "../ecs/listener.ts";
+import type { Iommu } from "../ecs/iommu.ts";
 import { Life, newOwner, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
 import { type GuestMemory, newRamBlock, type RamBlock, setObserver, type StoreObserver } from "../ecs/ram_block.ts";
 import { addReference, addSite, linkEdge, refCounts, type ReferenceKind, writeEdgeSite } from "../ecs/ref_count.ts";
@@ -128,11 +129,12 @@ function block(world: World, { name, size, owner, memory, migratable }: RamOptio
   return made;
 }
 
-function createRegion(
+/** A region of any kind, in no container. */
+export function createRegion(
   world: World,
   { name, size, owner }: RegionOptions,
   flags: number,
-  backing: { ram?: RamBlock; mmio?: ReturnType<typeof bindMmio> } = {},
+  backing: { ram?: RamBlock; mmio?: ReturnType<typeof bindMmio>; iommu?: Iommu } = {},
 ): Region {
   const bytes = exactAddress(size, `size of "${name}"`);
   const id = newRegion(world, { name, size: bytes, owner: resolveOwner(world, owner), flags, ...backing });

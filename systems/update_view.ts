@@ -126,6 +126,7 @@ function newRange(world: World, piece: Piece): Range {
   return new Range(piece, {
     flags: columns.flags[region]!,
     mmio: columns.mmio[region],
+    iommu: columns.iommu[region],
     ram: columns.ram[region],
     guard: columns.guard[region],
   });
