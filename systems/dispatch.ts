@@ -8,6 +8,7 @@ import { roundDown } from "../ecs/address.ts";
 import { type FlatView, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
 import { type Epochs, innermostFrame } from "../ecs/epochs.ts";
 import { resolve } from "../ecs/handle.ts";
+import { type Iommu, Permission } from "../ecs/iommu.ts";
 import { guardAbove, type Owner, OwnerKind } from "../ecs/owner.ts";
 import type { AccessSize, Mmio } from "../ecs/region.ts";
 import type { Access, World } from "../ecs/world.ts";
@@ -16,6 +17,7 @@ import { reportHandlerFault, warnReentry } from "./fault.ts";
 import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
 import { type HandlerWrite, interceptRead, interceptWrite, PASS } from "./intercept.ts";
 import { commit } from "./transaction.ts";
+import { enterHop, leaveHop } from "./translate.ts";
 
 const { OK, ERROR, DECODE_ERROR, ACCESS_ERROR } = MemTx;
 
@@ -74,8 +76,11 @@ export function readRange(
     access.result = OK;
     return loadLow(ram.view, offset, size);
   }
+  if (mmio === undefined) {
+    if (range.iommu !== undefined) return readTranslated(world, view, range, range.iommu, hi, lo, size, attrs);
+    return fail(access, (attrs & Attrs.MEMORY) === 0 ? DECODE_ERROR : ACCESS_ERROR);
+  }
   if ((attrs & Attrs.MEMORY) !== 0) return fail(access, ACCESS_ERROR);
-  if (mmio === undefined) return fail(access, DECODE_ERROR);
   return readHandler(world, range, mmio, offset, size, attrs);
 }
 
@@ -100,8 +105,15 @@ export function writeRange(
     ram.observer?.(offset, size);
     return OK;
   }
-  if ((attrs & Attrs.MEMORY) !== 0 && ram === undefined) return ACCESS_ERROR;
-  if (mmio === undefined) return DECODE_ERROR;
+  const isRefused = (attrs & Attrs.MEMORY) !== 0 && ram === undefined;
+  if (mmio === undefined) {
+    const { iommu } = range;
+    if (iommu !== undefined) {
+      return writeTranslated(world, view, range, iommu, hi, lo, size, valueLo, valueHi, attrs);
+    }
+    return isRefused ? ACCESS_ERROR : DECODE_ERROR;
+  }
+  if (isRefused) return ACCESS_ERROR;
   return writeHandler(world, range, mmio, offset, size, valueLo, valueHi, attrs);
 }
 
@@ -223,6 +235,56 @@ function close(world: World, range: Range, epochs: Epochs): void {
 
 function truncate(low: number, size: number): number {
   return size === 4 ? low | 0 : size === 1 ? low & 0xff : low & 0xffff;
+}
+
+/** Goes on in the address space that an IOMMU leads to; an access over the end of a page is taken apart. */
+function readTranslated(
+  world: World,
+  view: FlatView,
+  range: Range,
+  iommu: Iommu,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  attrs: number,
+): number {
+  const hop = enterHop(world, range, iommu, hi, lo, Permission.READ, attrs);
+  try {
+    if (hop.length < size || offsetIn(range, hi, lo) + size > range.limit) {
+      return readAcross(world, view, hi, lo, size, attrs);
+    }
+    const { space } = hop;
+    if (space === undefined) return fail(world.access, hop.result);
+    return readRange(world, space.view, lookup(space, hop.hi, hop.lo), hop.hi, hop.lo, size, attrs);
+  } finally {
+    leaveHop(world);
+  }
+}
+
+function writeTranslated(
+  world: World,
+  view: FlatView,
+  range: Range,
+  iommu: Iommu,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  valueLo: number,
+  valueHi: number,
+  attrs: number,
+): number {
+  const hop = enterHop(world, range, iommu, hi, lo, Permission.WRITE, attrs);
+  try {
+    if (hop.length < size || offsetIn(range, hi, lo) + size > range.limit) {
+      return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
+    }
+    const { space } = hop;
+    if (space === undefined) return hop.result;
+    const target = lookup(space, hop.hi, hop.lo);
+    return writeRange(world, space.view, target, hop.hi, hop.lo, size, valueLo, valueHi, attrs);
+  } finally {
+    leaveHop(world);
+  }
 }
 
 /** A scalar that begins in memory and runs over the end of the range: byte by byte, from the same view. */
