@@ -25,7 +25,8 @@ export type { Access } from "./ecs/world.ts";
 export type { Owner } from "./ecs/owner.ts";
 export type { AccessSize, MmioOps, Region } from "./ecs/region.ts";
 export type { AddressSpace } from "./ecs/address_space.ts";
-export type { Listener, ListenerCallbacks, Section } from "./ecs/listener.ts";
+export type { Notifier } from "./ecs/io_event.ts";
+export type { CoalescedSection, IoEventSection, Listener, ListenerCallbacks, Section } from "./ecs/listener.ts";
 export { createGuestMemory, type GuestMemory, OutOfGuestMemoryError, type RamBlock } from "./ecs/ram_block.ts";
 export { isAlive, StaleHandleError } from "./ecs/handle.ts";
 export { InexactAddressError } from "./ecs/address.ts";
@@ -61,6 +62,9 @@ export {
   setUnmergeable,
   unregisterListener,
 } from "./systems/topology.ts";
+export { addIoEvent, closeNotifier, createNotifier, delIoEvent, type IoEventOptions } from "./systems/io_event.ts";
+export { addCoalescing, clearCoalescing, setCoalescing, setFlushCoalesced } from "./systems/coalesced.ts";
+export { closeCoalescedRing, drainCoalesced, openCoalescedRing } from "./systems/coalesced_ring.ts";
 export { transaction } from "./systems/transaction.ts";
 export { Attrs, MemTx } from "./systems/access.ts";
 export { load, peek, read, store, write, writeRom } from "./systems/dma.ts";

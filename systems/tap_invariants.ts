@@ -5,7 +5,7 @@ import { entitiesOf, nameOf } from "../ecs/handle.ts";
 import { type IoEvent, NotifierKind, notifierRecord } from "../ecs/io_event.ts";
 import { listenersOf } from "../ecs/listener.ts";
 import { Life, owners } from "../ecs/owner.ts";
-import { RegionKind, regions } from "../ecs/region.ts";
+import { bindMmio, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { hasIoEventChanges } from "./io_event_lists.ts";
 import { renderFully } from "./render.ts";
@@ -17,10 +17,13 @@ export function checkTaps(world: World, report: Report): void {
   const { mmio } = regions(world);
   const { life } = owners(world);
   for (const region of entitiesOf(world, RegionKind)) {
-    const tap = mmio[region]?.tap;
-    if (tap === undefined) continue;
+    const handlers = mmio[region];
+    if (handlers === undefined) continue;
+    const { tap, ops, state, direct } = handlers;
     const name = `"${nameOf(world, region)}"`;
-    if (mmio[region]?.direct !== 0) report("INV6", `accesses to ${name} pass its tap by`);
+    if ((tap ?? handlers).direct !== bindMmio(ops, state).direct) report("INV6", `${name} lost its short way`);
+    if (tap === undefined) continue;
+    if (direct !== 0) report("INV6", `accesses to ${name} pass its tap by`);
     const isIdle = tap.ioEvents.length === 0 && tap.coalesced.length === 0 && !tap.drains;
     if (isIdle) report("INV6", `${name} has a tap that does nothing`);
     if (tap.coalesced.length > 0 && !tap.drains) report("INV6", `${name} is coalesced, but does not drain`);
