@@ -5,7 +5,7 @@
 import { type AddressSpace, AddressSpaceKind, newAddressSpace } from "../ecs/address_space.ts";
 import { exactAddress, formatAddress } from "../ecs/address.ts";
 import { containers, linkChild, writeAddress } from "../ecs/container.ts";
-import { handleOf, type Kind, nameOf, resolve } from "../ecs/handle.ts";
+import { handleOf, type Kind, nameOf, resolve, resolveAny } from "../ecs/handle.ts";
 import {
   type Listener,
   type ListenerCallbacks,
@@ -189,10 +189,11 @@ function addCreationReference(world: World, id: number, owner: Owner | undefined
   if (world.debug) addSite(world, id, kind, callSite());
 }
 
-/** @throws {TopologyError} if the region is not in this container. */
+/** Also of what was dropped and is still pinned. @throws {TopologyError} if the region is not in this container. */
 export function delSubregion(world: World, container: Region, region: Region): void {
-  const above = resolveLiving(world, container, RegionKind);
-  const id = resolveLiving(world, region, RegionKind);
+  refuseInDestructor(world, container);
+  const above = resolve(world, container, RegionKind);
+  const id = resolve(world, region, RegionKind);
   if (containers(world).container[id] !== above) {
     throw new TopologyError(`"${nameOf(world, id)}" is not in "${nameOf(world, above)}"`);
   }
@@ -409,8 +410,12 @@ export function resolveLiving(world: World, handle: number, kind: Kind): number 
   if (life === Life.DYING || (life === Life.DROPPED && kind !== OwnerKind)) {
     throw new LifetimeError(`${kind.name} "${nameOf(world, id)}" was dropped`);
   }
-  if (isFinalizing(world)) {
-    throw new LifetimeError(`a destructor must not change the topology ("${nameOf(world, id)}"): it may only enqueue`);
-  }
+  refuseInDestructor(world, handle);
   return id;
+}
+
+function refuseInDestructor(world: World, handle: number): void {
+  if (!isFinalizing(world)) return;
+  const name = nameOf(world, resolveAny(world, handle));
+  throw new LifetimeError(`a destructor must not change the topology ("${name}"): it may only enqueue`);
 }
