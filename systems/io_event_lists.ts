@@ -139,8 +139,7 @@ function sectionOf(space: Space, { address, event }: ListedIoEvent): IoEventSect
 export function replayIoEventsAdded(world: World, listener: ListenerRecord): void {
   const space = spaceRecord(world, listener.space);
   if (space === undefined || !asksForIoEvents(listener)) return;
-  const isFirst = listenersOf(world, space.id).filter(asksForIoEvents).length === 1;
-  if (isFirst && world.policy.ioEventReplay) space.ioEvents = listIoEvents(world, space);
+  if (world.policy.ioEventReplay) space.ioEvents ??= listIoEvents(world, space);
   for (const one of space.ioEvents ??= NOTHING) tell(world, space, [listener], "ioEventAdd", one);
 }
 

@@ -315,9 +315,14 @@ Deno.test("S122, Q6 the first listener for io events hears of those that exist, 
     const told = m.heard();
     assertEquals(replayed, ioEventReplay ? ["first + 0/4 early"] : []);
     assertEquals([...replayed, ...told], ["first + 0/4 early", "first + 4/4 later"]);
-    m.listen("second");
+    const second = m.listen("second");
     assertEquals(m.heard().slice(2, -1), ["second + 0/4 early", "second + 4/4 later"], "not the first");
-    unregisterListener(m.world, first);
+    [first, second].forEach((listener) => unregisterListener(m.world, listener));
+    addIoEvent(m.world, bell, { offset: 8, size: 4, notifier: m.notifier("unheard") });
+    m.heard();
+    m.listen("third");
+    const known = ["third + 0/4 early", "third + 4/4 later"];
+    assertEquals(m.heard().slice(2, -1), ioEventReplay ? [...known, "third + 8/4 unheard"] : known);
     audit(m.world);
   }
 });
