@@ -41,7 +41,7 @@ import { mappingsOf } from "./map.ts";
 import { trackNewBlock } from "./log_masks.ts";
 import { startListener, stopListener } from "./notify.ts";
 import { isFinalizing } from "./retire.ts";
-import { commit } from "./transaction.ts";
+import { commit, transaction } from "./transaction.ts";
 
 /** What every region is created with. Without an owner it is static: it lives as long as its world. */
 export interface RegionOptions {
@@ -357,7 +357,7 @@ export function registerListener(
   addCreationReference(world, record.id, options.owner);
   const listener: Listener = handleOf(world, record.id);
   try {
-    startListener(world, record);
+    transaction(world, () => startListener(world, record)); // callbacks' changes wait for the end of the replay
   } catch (cause) {
     drop(world, listener);
     throw new TopologyError(`listener "${options.name}" cannot track memory, which is being tracked`, { cause });
@@ -368,7 +368,7 @@ export function registerListener(
 /** Replays the view as removed (L5), then ends the listener: it is not called again, whoever calls this (S109). */
 export function unregisterListener(world: World, listener: Listener): void {
   const record = listenerRecord(world, resolve(world, listener, ListenerKind));
-  if (record !== undefined) stopListener(world, record);
+  if (record !== undefined) transaction(world, () => stopListener(world, record));
   drop(world, listener);
 }
 

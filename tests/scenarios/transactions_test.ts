@@ -118,6 +118,30 @@ Deno.test("S108 a change made in a callback is a second commit, and folds stay r
   audit(m.world);
 });
 
+Deno.test("S108 what a callback changes during a replay waits until the replay has ended", () => {
+  const m = new Machine();
+  const high = m.region("high");
+  addSubregion(m.world, m.root, 0, m.region("low"));
+  addSubregion(m.world, m.root, 0x8000, high);
+  const meddler = registerListener(m.world, m.space, {
+    name: "meddler",
+    begin: () => m.log.push("begin"),
+    regionAdd({ address }) {
+      m.log.push(`add ${address.toString(16)}`);
+      setEnabled(m.world, high, false);
+    },
+    regionDel({ address }) {
+      m.log.push(`del ${address.toString(16)}`);
+      if (address === 0) setEnabled(m.world, high, true);
+    },
+    commit: () => m.log.push("commit"),
+  });
+  assertEquals(m.heard(), ["begin", "add 0", "add 8000", "commit", "begin", "del 8000", "commit"]);
+  unregisterListener(m.world, meddler);
+  assertEquals(m.heard(), ["begin", "del 0", "commit"]);
+  assertEquals([m.faults, load(m.world, m.space, 0x8000, 4)], [[], 1]);
+});
+
 Deno.test("S108 callbacks that change the topology for ever are stopped and reported", () => {
   const m = new Machine();
   const region = m.region("x");
