@@ -3,7 +3,7 @@
  * an edge (container, address space) is counted on the target's owner and kept in a list of its holder's owner, so
  * that the graph of counted edges can be walked from either end.
  */
-import { defineColumns, type World } from "./world.ts";
+import { defineColumns, type World, writeReference } from "./world.ts";
 
 export const REFERENCE_KINDS = [
   "parent",
@@ -78,7 +78,9 @@ export function clearCounts(world: World, id: number): void {
   columns.total[id] = 0;
   columns.edgeTarget[id] = columns.edgeHolder[id] = 0;
   columns.firstEdge[id] = columns.nextEdge[id] = columns.previousEdge[id] = 0;
-  columns.pins[id] = columns.sites[id] = columns.edgeSite[id] = undefined;
+  writeReference(columns.pins, id, undefined);
+  writeReference(columns.sites, id, undefined);
+  writeReference(columns.edgeSite, id, undefined);
 }
 
 export function addReference(world: World, id: number, kind: ReferenceKind): void {

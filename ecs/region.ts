@@ -9,7 +9,7 @@ import type { Iommu } from "./iommu.ts";
 import { type Guard, guardAbove, linkOwned, newGuard } from "./owner.ts";
 import type { RamBlock } from "./ram_block.ts";
 import type { Tap } from "./tap.ts";
-import { type Access, defineColumns, type World } from "./world.ts";
+import { type Access, defineColumns, type World, writeReference } from "./world.ts";
 
 declare const region: unique symbol;
 /** Handle of a region. */
@@ -47,16 +47,10 @@ export interface MmioOps<S> {
   readonly endian?: "little" | "big";
 }
 
-/** Handlers bound to a region, with the defaults filled in. */
+/** Handlers bound to a region. What only some accesses ask for stays in `ops`: there is one of these per region. */
 export interface Mmio {
   readonly ops: MmioOps<unknown>;
   readonly state: unknown;
-  readonly bigEndian: boolean;
-  readonly validMin: number;
-  readonly validMax: number;
-  readonly validUnaligned: boolean;
-  readonly implMin: number;
-  readonly implMax: number;
   /** Sizes (as a bit set: 1, 2, 4, 8) that an aligned access may pass to one handler call as it is. */
   direct: number;
   /** While there is one, `direct` is 0. */
@@ -121,10 +115,10 @@ export function newRegion(
   columns.aliasTarget[id] = columns.aliasOffset[id] = 0;
   columns.firstAlias[id] = columns.nextAlias[id] = columns.previousAlias[id] = 0;
   columns.guard[id] = kind.mmio === undefined ? undefined : guardAbove(world, kind.owner) ?? newGuard();
-  columns.spaces[id] = undefined;
+  writeReference(columns.spaces, id, undefined);
   columns.mmio[id] = kind.mmio;
-  columns.iommu[id] = kind.iommu;
-  columns.ram[id] = kind.ram;
+  writeReference(columns.iommu, id, kind.iommu);
+  writeReference(columns.ram, id, kind.ram);
   clearContainer(world, id);
   clearChildIndex(world, id);
   linkOwned(world, id, kind.owner);
@@ -193,28 +187,28 @@ export function clearRegion(world: World, region: number): void {
   columns.flags[region] = 0;
 }
 
-/** Fills in the defaults of {@linkcode MmioOps}. */
+/** Binds handlers to the state of a device. */
 export function bindMmio<S>(ops: MmioOps<S>, state: S): Mmio {
-  const { valid = {}, impl = {} } = ops;
-  const [validMin, validMax] = [valid.min ?? 1, valid.max ?? 8];
-  const [implMin, implMax] = [impl.min ?? 1, impl.max ?? 4];
+  return { ops: ops as MmioOps<unknown>, state, direct: directSizes(ops as MmioOps<unknown>), tap: undefined };
+}
+
+function directSizes(ops: MmioOps<unknown>): number {
+  if (ops.valid?.accepts !== undefined) return 0;
+  const valid = validWidths(ops);
+  const impl = implWidths(ops);
   let direct = 0;
-  if (valid.accepts === undefined) {
-    for (const size of [1, 2, 4, 8]) {
-      const whole = size >= validMin && size <= validMax && size >= implMin && size <= implMax;
-      if (whole && size < 8) direct |= size;
-    }
+  for (let size = 1; size <= 4; size *= 2) {
+    if (size >= valid.min && size <= valid.max && size >= impl.min && size <= impl.max) direct |= size;
   }
-  return {
-    ops: ops as MmioOps<unknown>,
-    state,
-    bigEndian: ops.endian === "big",
-    validMin,
-    validMax,
-    validUnaligned: valid.unaligned ?? false,
-    implMin,
-    implMax,
-    direct: ops.endian === "big" ? direct & 1 : direct,
-    tap: undefined,
-  };
+  return ops.endian === "big" ? direct & 1 : direct;
+}
+
+/** What the bus lets through. */
+export function validWidths({ valid }: MmioOps<unknown>): Required<AccessWidths> {
+  return { min: valid?.min ?? 1, max: valid?.max ?? 8, unaligned: valid?.unaligned ?? false };
+}
+
+/** What the handlers implement. */
+export function implWidths({ impl }: MmioOps<unknown>): Required<AccessWidths> {
+  return { min: impl?.min ?? 1, max: impl?.max ?? 4, unaligned: impl?.unaligned ?? false };
 }

@@ -137,6 +137,11 @@ export function defineState<S extends Columns>(create: () => S): (world: World) 
   return (world) => (world.slots[slot] ??= create()) as S;
 }
 
+/** Sets a reference that few entities have: the array is only as long as the last id that had one. */
+export function writeReference<T>(column: (T | undefined)[], id: number, value: T | undefined): void {
+  if (value !== undefined || column[id] !== undefined) column[id] = value;
+}
+
 /** Doubles every column until `id` has a row. */
 export function growColumns(world: World, id: number): void {
   while (world.capacity <= id) {

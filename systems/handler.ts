@@ -2,7 +2,7 @@
  * Handler: fits an access to what a device takes (`valid`) and to what its handlers implement (`impl`), as in 1.8.3.
  * Only accesses that need no fitting take the short way in dispatch.
  */
-import type { AccessSize, Mmio } from "../ecs/region.ts";
+import { type AccessSize, implWidths, type Mmio, validWidths } from "../ecs/region.ts";
 import type { Access } from "../ecs/world.ts";
 import { highBits, joinBits, lowBits } from "./access.ts";
 
@@ -10,18 +10,24 @@ import { highBits, joinBits, lowBits } from "./access.ts";
 export function isValid(mmio: Mmio, offset: number, size: AccessSize, isWrite: boolean, attrs: number): boolean {
   const { accepts } = mmio.ops.valid ?? {};
   if (accepts !== undefined && !accepts(mmio.state, offset, size, isWrite, attrs)) return false;
-  if (!mmio.validUnaligned && offset % size !== 0) return false;
-  return size >= mmio.validMin && size <= mmio.validMax;
+  const { min, max, unaligned } = validWidths(mmio.ops);
+  if (!unaligned && offset % size !== 0) return false;
+  return size >= min && size <= max;
+}
+
+function isBigEndian(mmio: Mmio): boolean {
+  return mmio.ops.endian === "big";
 }
 
 /** Width of each handler call. */
 function stepOf(mmio: Mmio, size: number): AccessSize {
-  return Math.max(mmio.implMin, Math.min(mmio.implMax, size)) as AccessSize;
+  const { min, max } = implWidths(mmio.ops);
+  return Math.max(min, Math.min(max, size)) as AccessSize;
 }
 
 /** Where a part of the value is, in bits; negative where the handler is wider than a big-endian access. */
 function shiftOf(mmio: Mmio, size: number, step: number, at: number): bigint {
-  return BigInt(8 * (mmio.bigEndian ? size - step - at : at));
+  return BigInt(8 * (isBigEndian(mmio) ? size - step - at : at));
 }
 
 /**
@@ -40,7 +46,7 @@ export function readAdjusted(mmio: Mmio, offset: number, size: AccessSize, acces
     value |= shift < 0n ? bits >> -shift : bits << shift;
   }
   value = BigInt.asUintN(8 * size, value);
-  if (mmio.bigEndian) value = reverseBytes(value, size);
+  if (isBigEndian(mmio)) value = reverseBytes(value, size);
   access.hi = highBits(value);
   return lowBits(value);
 }
@@ -59,7 +65,7 @@ export function writeAdjusted(
 ): void {
   const step = stepOf(mmio, size);
   let value = BigInt.asUintN(8 * size, joinBits(valueHi, valueLo));
-  if (mmio.bigEndian) value = reverseBytes(value, size);
+  if (isBigEndian(mmio)) value = reverseBytes(value, size);
   for (let at = 0; at < size; at += step) {
     const shift = shiftOf(mmio, size, step, at);
     const part = BigInt.asUintN(8 * step, shift < 0n ? value << -shift : value >> shift);
