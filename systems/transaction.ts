@@ -56,7 +56,7 @@ export function commit(world: World): void {
   try {
     let announced = 0;
     while (isPending(world)) {
-      if (hasDirtySpaces(world) && announced++ === ANNOUNCEMENTS_MAX) {
+      if ((hasDirtySpaces(world) || hasIoEventChanges(world)) && announced++ === ANNOUNCEMENTS_MAX) {
         return world.reportFault(
           new RunawayCommitError(`callbacks changed the topology in ${announced} commits on end`),
         );

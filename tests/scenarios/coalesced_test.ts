@@ -149,6 +149,13 @@ Deno.test("M3 set takes back what was and adds the whole region; clear takes bac
   clearCoalescing(m.world, region);
   clearCoalescing(m.world, region);
   assertEquals(m.heard(), ["l coalesced- 1000+1000"]);
+  openCoalescedRing(m.world, 8);
+  const other = m.device("other", 0x4000);
+  setCoalescing(m.world, other.region);
+  m.heard();
+  store(m.world, m.space, 0x4000, 4, 1);
+  load(m.world, m.space, 0x1000, 4);
+  assertEquals(m.heard(), ["dev read 0"], "it does not drain any more");
   audit(m.world);
 });
 
@@ -199,6 +206,9 @@ Deno.test("writes are collected in order and delivered by a read, by a write bes
   assertEquals([drainCoalesced(m.world), drainCoalesced(m.world), m.heard()], [1, 0, ["dev 0=8"]]);
   store(m.world, m.space, 0xe, 4, 9);
   assertEquals(m.heard(), [], "unaligned: refused, as it would be without a ring");
+  addCoalescing(m.world, region, 0x100, 2);
+  store(m.world, m.space, 0x100, 4, 9);
+  assertEquals(m.heard(), ["dev 100=9"], "only partly in the range");
   ring(10);
   closeCoalescedRing(m.world);
   ring(11);
@@ -251,16 +261,17 @@ Deno.test("a transaction begins after what was written before it; a single chang
   openCoalescedRing(m.world, 8);
   setCoalescing(m.world, region);
   m.onWrite = () => setEnabled(m.world, bank, false);
-  store(m.world, m.space, 0, 4, 1);
   m.listen("l");
   m.heard();
+  store(m.world, m.space, 0, 4, 1);
   transaction(m.world, () => assertEquals(m.heard(), ["dev 0=1", "l begin", "l region- 8000", "l commit"]));
   setEnabled(m.world, bank, true);
   store(m.world, m.space, 0, 4, 2);
+  store(m.world, m.space, 0, 4, 3);
   m.heard();
   setAddress(m.world, region, 0x4000);
   assertEquals(m.heard(), [
-    ...["dev 0=2", "l begin", "l coalesced- 0+1000", "l region- 0", "l region- 8000"],
+    ...["dev 0=2", "dev 0=3", "l begin", "l coalesced- 0+1000", "l region- 0", "l region- 8000"],
     ...["l region+ 4000", "l coalesced+ 4000+1000", "l commit"],
   ]);
 });
@@ -327,6 +338,23 @@ Deno.test("LC25 unplug takes coalesced ranges and collected writes along", () =>
   store(m.world, m.space, 0x8000, 4, 9);
   assertEquals(m.heard().filter((line) => /coalesced|=/.test(line)), ["control 0=9", "l coalesced- 1000+1000"]);
   assertEquals([isAlive(m.world, device), coalescedRing(m.world).writes.length], [false, 0]);
+  audit(m.world);
+});
+
+Deno.test("a device that is dropped while an alias still shows it sees first what was written to it", () => {
+  const m = new Machine();
+  const device = createOwner(m.world, { name: "dev", owner: m.owner, device: true });
+  const ops = {
+    write: (_: undefined, offset: number, value: number | bigint) => void m.log.push(`${offset}=${value}`),
+  };
+  const region = createMmio(m.world, { name: "registers", size: 0x100, owner: device, ops, state: undefined });
+  const alias = createAlias(m.world, { name: "window", target: region, offset: 0, size: 0x100, owner: m.owner });
+  addSubregion(m.world, m.root, 0, alias);
+  openCoalescedRing(m.world, 8);
+  setCoalescing(m.world, region);
+  store(m.world, m.space, 4, 4, 7);
+  drop(m.world, device);
+  assertEquals([m.heard(), isAlive(m.world, device)], [["4=7"], false]);
   audit(m.world);
 });
 

@@ -11,6 +11,7 @@ import { MemTx } from "../../systems/access.ts";
 import { TopologyError } from "../../systems/admission.ts";
 import { load, store, write } from "../../systems/dma.ts";
 import { drop, InUseError } from "../../systems/finalize.ts";
+import { scopeDepth } from "../../systems/epoch.ts";
 import { audit } from "../../systems/inspect.ts";
 import { ioEventDifferences } from "../../systems/io_event_lists.ts";
 import { addIoEvent, closeNotifier, createNotifier, delIoEvent, type IoEventOptions } from "../../systems/io_event.ts";
@@ -100,6 +101,7 @@ Deno.test("an io event takes the writes that it is for, and leaves the others to
     assertEquals(store(m.world, m.space, 0x1000 + at, size, value), MemTx.OK);
   }
   assertEquals([m.rung.splice(0), m.written.splice(0)], [["seven", "any half", "any size", "any size"], []]);
+  assertEquals(scopeDepth(m.world), 0);
   store(m.world, m.space, 0x1000, 4, 8);
   store(m.world, m.space, 0x1000, 2, 7);
   store(m.world, m.space, 0x1004, 4, 1);
@@ -245,6 +247,9 @@ Deno.test("S119, Q19 taking out an io event beside one for any size: that one go
     assertEquals(m.heard(), [ioEventLooseDelete ? "l - 0/0 any" : "l - 0/2 half"]);
     store(m.world, m.space, 0, 2, 1);
     assertEquals(m.rung, [ioEventLooseDelete ? "half" : "any"]);
+    addIoEvent(m.world, bell, { ...half, offset: 8 });
+    delIoEvent(m.world, bell, { ...half, offset: 8 });
+    assertEquals(m.heard(), ["l + 8/2 half", "l - 8/2 half"], "where none is for any size the modes are the same");
     audit(m.world);
   }
 });
@@ -325,6 +330,19 @@ Deno.test("S122, Q6 the first listener for io events hears of those that exist, 
     assertEquals(m.heard().slice(2, -1), ioEventReplay ? [...known, "third + 8/4 unheard"] : known);
     audit(m.world);
   }
+});
+
+Deno.test("callbacks that change io events for ever are stopped and reported", () => {
+  const m = new Machine();
+  const bell = m.doorbell("bell", 0);
+  const options: IoEventOptions = { offset: 0, size: 4, notifier: m.notifier("kick") };
+  registerListener(m.world, m.space, {
+    name: "restless",
+    ioEventAdd: () => delIoEvent(m.world, bell, options),
+    ioEventDel: () => addIoEvent(m.world, bell, options),
+  });
+  addIoEvent(m.world, bell, options);
+  assertEquals(m.faults.map((fault) => fault.name), ["RunawayCommitError"]);
 });
 
 Deno.test("Q18 an io event across the seam of two ranges is listed once, or [C] once per range", () => {
@@ -458,7 +476,7 @@ Deno.test("what cannot be an io event is refused by a sentence, and changes noth
     refusal(() => addIoEvent(m.world, bell, { ...options, data: 256 })),
     'an io event of "bell" for writes of 1 bytes cannot match 256',
   );
-  refusal(() => addIoEvent(m.world, bell, { ...options, size: 0 }));
+  refusal(() => addIoEvent(m.world, bell, { ...options, size: 0, data: 0 }));
   assertEquals(
     refusal(() => addIoEvent(m.world, m.root, options)),
     '"system" has no handlers, so a write to it cannot set a notifier instead',
