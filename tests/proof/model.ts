@@ -110,8 +110,9 @@ export class Model {
         if (pin.holder !== undefined && !alive.has(pin.holder)) released = this.pins.delete(pin);
       }
       if (released) continue;
+      const before = this.graves.length;
       this.#bury(alive, pinned);
-      return;
+      if (this.graves.length === before) return; // what died showed nothing that only lived for it
     }
   }
 

@@ -237,8 +237,8 @@ const GRACE_MUTATIONS: readonly Mutation[] = [
   {
     fault: "an inner scope moves the epoch of the outer one",
     file: "systems/epoch.ts",
-    find: "if (state.depth === 0) state.scopeEpoch = state.current;",
-    replace: "state.scopeEpoch = state.current;",
+    find: "if (state.depth++ === 0) state.scopeEpoch",
+    replace: "if (state.depth++ >= 0) state.scopeEpoch",
     by: [GRACE, "an inner scope does not hurry the outer one"],
   },
   {
@@ -323,7 +323,7 @@ const GRACE_MUTATIONS: readonly Mutation[] = [
   {
     fault: "closing a scope reclaims nothing",
     file: "systems/dispatch.ts",
-    find: "if (state.depth === 0 && state.oldestRetired !== 0) commit(world);",
+    find: "if (epochs.depth === 0 && epochs.oldestRetired !== 0) commit(world);",
     replace: "",
     by: [LIFETIMES, "LC1, LC20"],
   },
@@ -591,7 +591,7 @@ const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "the memory attribute reaches handlers",
     file: "systems/dispatch.ts",
-    find: "if ((attrs & Attrs.MEMORY) !== 0) return fail(access, MemTx.ACCESS_ERROR);",
+    find: "if ((attrs & Attrs.MEMORY) !== 0) return fail(access, ACCESS_ERROR);",
     replace: "",
     by: [ACCESS, "S98 with the memory attribute"],
   },
