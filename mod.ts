@@ -65,6 +65,22 @@ export {
 export { addIoEvent, closeNotifier, createNotifier, delIoEvent, type IoEventOptions } from "./systems/io_event.ts";
 export { addCoalescing, clearCoalescing, setCoalescing, setFlushCoalesced } from "./systems/coalesced.ts";
 export { closeCoalescedRing, drainCoalesced, openCoalescedRing } from "./systems/coalesced_ring.ts";
+export {
+  clearDirtyLog,
+  DirtyLogError,
+  type DirtySnapshot,
+  finishSync,
+  flushRomDevice,
+  getDirty,
+  markDirty,
+  resetDirty,
+  setLog,
+  snapshotAndClear,
+  snapshotGetDirty,
+  syncDirtyLog,
+} from "./systems/dirty_log.ts";
+export { setGuestRunning, startDirtyTracking, stopDirtyTracking, trackingReasons } from "./systems/dirty_tracking.ts";
+export { DIRTY_PAGE, DirtyClient, type TrackingReason } from "./ecs/dirty_bitmap.ts";
 export { transaction } from "./systems/transaction.ts";
 export { Attrs, MemTx } from "./systems/access.ts";
 export { load, peek, read, store, write, writeRom } from "./systems/dma.ts";

@@ -27,6 +27,9 @@ export function checkDirtyLogs(world: World, report: Report): void {
     if (due.length !== active.length || due.some((bitmap, at) => bitmap !== active[at])) {
       report("G2", `stores to ${name} reach other bitmaps than those that log`);
     }
+    if (block.dirty.single !== undefined && (active.length > 1 || block.dirty.single !== active[0])) {
+      report("G2", `stores to ${name} do not reach the one bitmap that logs`);
+    }
     const isHeard = active.length > 0 || block.watcher !== undefined;
     if (isHeard !== (block.observer !== undefined)) report("G2", `stores to ${name} are ${isHeard ? "not " : ""}noted`);
     for (const bitmap of bits) {
