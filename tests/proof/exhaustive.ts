@@ -1,0 +1,409 @@
+/**
+ * Exhaustive: every sequence of operations, up to a depth, over a small universe: three owners, five regions, two address
+ * spaces, a listener, a scope. States are told apart by a description; each new one is compared with the model,
+ * audited, and given up whole, after which nothing may be left. `deno task explore [DEPTH]`.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { InUseError, LifetimeError } from "../../systems/finalize.ts";
+import { TopologyError } from "../../systems/admission.ts";
+import { drop, reference, release } from "../../systems/finalize.ts";
+import { audit } from "../../systems/inspect.ts";
+import { closeScope, openScope } from "../../systems/scope.ts";
+import {
+  addSubregion,
+  createAddressSpace,
+  createAlias,
+  createContainer,
+  createMmio,
+  createOwner,
+  createRam,
+  delSubregion,
+  registerListener,
+  setAddress,
+  setEnabled,
+  unregisterListener,
+} from "../../systems/topology.ts";
+import { transaction } from "../../systems/transaction.ts";
+import {
+  attach,
+  detach,
+  type ListenerModel,
+  Model,
+  type OwnerModel,
+  type PinModel,
+  type RegionKind,
+  type RegionModel,
+  type SpaceModel,
+} from "./model.ts";
+
+interface Operation {
+  readonly name: string;
+  /** false: does not apply here, so nothing was done. */
+  run(): boolean;
+}
+
+class Universe extends Model {
+  #order = 0;
+  readonly machine = this.#owner("machine", undefined);
+  readonly a = this.#owner("A", this.machine);
+  readonly b = this.#owner("B", undefined);
+  readonly root = this.#region("root", "container", this.machine, 0x100);
+  readonly window = this.#region("window", "container", this.a, 0x40);
+  readonly mmio = this.#region("mmio", "mmio", this.a, 0x20);
+  readonly ram = this.#region("ram", "ram", this.b, 0x20);
+  readonly alias = this.#region("alias", "alias", this.b, 0x20, this.window);
+  readonly system = this.#space("system", this.root, this.machine);
+  readonly dma = this.#space("dma", this.window, this.machine);
+  readonly operations = this.#operations();
+
+  #owner(name: string, above: OwnerModel | undefined): OwnerModel {
+    const handle = createOwner(this.world, { name, owner: above?.handle, device: true });
+    const owner = { handle, name, above, isDevice: true, dropped: false };
+    this.owners.add(owner);
+    return owner;
+  }
+
+  #region(name: string, kind: RegionKind, owner: OwnerModel, size: number, target?: RegionModel): RegionModel {
+    const { world } = this;
+    const options = { name, size, owner: owner.handle };
+    const handle = kind === "container"
+      ? createContainer(world, options)
+      : kind === "ram"
+      ? createRam(world, options)
+      : target === undefined
+      ? createMmio(world, { ...options, ops: {}, state: undefined })
+      : createAlias(world, { ...options, target: target.handle, offset: 0 });
+    const region: RegionModel = {
+      handle,
+      name,
+      kind,
+      owner,
+      size,
+      target,
+      address: 0,
+      priority: 0,
+      order: 0,
+      enabled: true,
+      readonly: false,
+      container: undefined,
+      children: [],
+      offset: 0,
+      bytes: new Uint8Array(0),
+      dropped: false,
+    };
+    this.regions.add(region);
+    return region;
+  }
+
+  #space(name: string, root: RegionModel, owner: OwnerModel): SpaceModel {
+    const handle = createAddressSpace(this.world, { name, root: root.handle, owner: owner.handle });
+    const space = { handle, name, root, owner, dropped: false };
+    this.spaces.add(space);
+    return space;
+  }
+
+  #operations(): Operation[] {
+    const { root, window, mmio, ram, alias, a, b } = this;
+    const inside: [RegionModel, RegionModel][] = [
+      [root, window],
+      [root, ram],
+      [root, alias],
+      [window, mmio],
+      [
+        window,
+        ram,
+      ],
+      [window, alias],
+      [mmio, ram],
+      [ram, window],
+    ];
+    return [
+      ...inside.map(([container, region]) => this.#add(container, region)),
+      ...[window, mmio, ram, alias].map((region) => this.#remove(region)),
+      ...[window, ram].map((region) => this.#toggle(region)),
+      this.#move(ram),
+      this.#moveAndToggle(mmio, window),
+      ...[mmio, ram].map((region) => this.#pin(region, undefined)),
+      this.#pin(mmio, b),
+      this.#pin(b, a),
+      this.#unpin(),
+      ...[a, b, this.machine].map((owner) => this.#drop(owner)),
+      this.#dropRegion(mmio),
+      this.#dropRegion(window),
+      this.#scope(),
+      this.#listener(),
+    ];
+  }
+
+  /** Both or neither: what is refused changed nothing. */
+  #attempt(operation: () => void, note: () => void): true {
+    try {
+      operation();
+    } catch (error) {
+      const refused = error instanceof TopologyError || error instanceof InUseError || error instanceof LifetimeError;
+      assert(refused, String(error));
+      return true;
+    }
+    note();
+    return true;
+  }
+
+  #exist(...regions: readonly RegionModel[]): boolean {
+    return regions.every((region) => this.regions.has(region));
+  }
+
+  #add(container: RegionModel, region: RegionModel): Operation {
+    const run = () =>
+      this.#exist(container, region) && this.#attempt(
+        () => addSubregion(this.world, container.handle, region.address, region.handle),
+        () => this.#place(container, region),
+      );
+    return { name: `${region.name} into ${container.name}`, run };
+  }
+
+  #place(container: RegionModel, region: RegionModel): void {
+    region.order = ++this.#order;
+    attach(container, region);
+  }
+
+  #remove(region: RegionModel): Operation {
+    const run = () => {
+      const { container } = region;
+      return this.#exist(region) && container !== undefined && this.#attempt(
+        () => delSubregion(this.world, container.handle, region.handle),
+        () => detach(region),
+      );
+    };
+    return { name: `${region.name} out`, run };
+  }
+
+  #toggle(region: RegionModel): Operation {
+    const run = () =>
+      this.#exist(region) && this.#attempt(
+        () => setEnabled(this.world, region.handle, !region.enabled),
+        () => region.enabled = !region.enabled,
+      );
+    return { name: `${region.name} on or off`, run };
+  }
+
+  #noteMove(region: RegionModel): void {
+    region.address = region.address === 0 ? 0x10 : 0;
+    const { container } = region;
+    if (container === undefined) return;
+    detach(region);
+    this.#place(container, region);
+  }
+
+  #move(region: RegionModel): Operation {
+    const run = () =>
+      this.#exist(region) && this.#attempt(
+        () => setAddress(this.world, region.handle, region.address === 0 ? 0x10 : 0),
+        () => this.#noteMove(region),
+      );
+    return { name: `${region.name} moves`, run };
+  }
+
+  #moveAndToggle(moved: RegionModel, toggled: RegionModel): Operation {
+    const run = () =>
+      this.#exist(moved, toggled) && !moved.dropped && !toggled.dropped && this.#attempt(
+        () =>
+          transaction(this.world, () => {
+            setAddress(this.world, moved.handle, moved.address === 0 ? 0x10 : 0);
+            setEnabled(this.world, toggled.handle, !toggled.enabled);
+          }),
+        () => {
+          this.#noteMove(moved);
+          toggled.enabled = !toggled.enabled;
+        },
+      );
+    return { name: `${moved.name} moves and ${toggled.name} on or off at once`, run };
+  }
+
+  #isAlive(target: OwnerModel | RegionModel): boolean {
+    return "kind" in target ? this.regions.has(target) : this.owners.has(target);
+  }
+
+  #pin(target: OwnerModel | RegionModel, holder: OwnerModel | undefined): Operation {
+    const run = () => {
+      if (this.pins.size >= 2 || !this.#isAlive(target) || (holder !== undefined && !this.owners.has(holder))) {
+        return false;
+      }
+      return this.#attempt(
+        () => reference(this.world, target.handle, "map", holder?.handle),
+        () => this.pins.add({ target, kind: "map", holder }),
+      );
+    };
+    return { name: `pin on ${target.name} by ${holder?.name ?? "nobody"}`, run };
+  }
+
+  #unpin(): Operation {
+    return { name: "the oldest pin goes", run: () => this.#release([...this.pins][0]) };
+  }
+
+  #release(pin: PinModel | undefined): boolean {
+    if (pin === undefined) return false;
+    release(this.world, pin.target.handle, pin.kind, pin.holder?.handle);
+    return this.pins.delete(pin);
+  }
+
+  #drop(owner: OwnerModel): Operation {
+    return { name: `drop ${owner.name}`, run: () => this.#dropOwner(owner) };
+  }
+
+  #dropOwner(owner: OwnerModel): boolean {
+    if (!this.owners.has(owner) || owner.dropped) return false;
+    drop(this.world, owner.handle);
+    return owner.dropped = true;
+  }
+
+  #dropRegion(region: RegionModel): Operation {
+    const run = () =>
+      this.#exist(region) && !region.dropped &&
+      this.#attempt(() => drop(this.world, region.handle), () => region.dropped = true);
+    return { name: `drop ${region.name}`, run };
+  }
+
+  #scope(): Operation {
+    const run = () => {
+      const [open] = this.scopes;
+      if (open === undefined) this.scopes.add(openScope(this.world, "explorer"));
+      else {
+        this.scopes.delete(open);
+        closeScope(this.world, open);
+      }
+      return true;
+    };
+    return { name: "the scope opens or closes", run };
+  }
+
+  #listener(): Operation {
+    const run = () => {
+      const { system: space, a: owner } = this;
+      const [present] = this.listeners;
+      if (present !== undefined && !present.dropped) {
+        unregisterListener(this.world, present.handle);
+        present.dropped = true;
+        return !(present.registered = false);
+      }
+      if (present !== undefined || !this.spaces.has(space) || !this.owners.has(owner)) return false;
+      const shown: ListenerModel["shown"] = new Map();
+      const handle = registerListener(this.world, space.handle, {
+        name: "listener",
+        owner: owner.handle,
+        regionAdd: (section) => {
+          assert(!shown.has(section.address), "a range is added twice");
+          shown.set(section.address, section);
+        },
+        regionDel: (section) => assert(shown.delete(section.address), "a range goes that was not there"),
+      });
+      this.listeners.add({ handle, name: "listener", space, owner, shown, registered: true, dropped: false });
+      return true;
+    };
+    return { name: "the listener comes or goes", run };
+  }
+
+  /** Applies an operation, and lets the model end what it ends. */
+  step(index: number): boolean {
+    const done = this.operations[index]?.run() ?? false;
+    if (done) this.settle();
+    return done;
+  }
+
+  /** All that later operations can depend on. */
+  describe(): string {
+    const parts: string[] = [];
+    const { root, window, mmio, ram, alias } = this;
+    for (const region of [root, window, mmio, ram, alias]) {
+      if (!this.regions.has(region)) continue;
+      const { name, enabled, address, children, target, owner, dropped } = region;
+      const flags = `${enabled ? "on" : "off"} ${address} ${dropped} ${target !== undefined} ${owner !== undefined}`;
+      parts.push(`${name} ${flags} [${children.map((child) => child.name)}]`);
+    }
+    for (const { name, dropped } of this.owners) parts.push(`${name} ${dropped}`);
+    for (const { target, holder } of this.pins) parts.push(`pin ${target.name} ${holder?.name}`);
+    for (const { name, registered, dropped } of this.listeners) parts.push(`${name} ${registered} ${dropped}`);
+    const waiting = this.graves.filter(({ scopes }) => scopes.some((scope) => this.scopes.has(scope)));
+    parts.push(`scope ${this.scopes.size} ${waiting.map(({ name }) => name).sort()}`);
+    parts.push(`spaces ${[...this.spaces].map(({ name }) => name)}`);
+    return parts.join(";");
+  }
+
+  /** Gives everything up: then nothing is left. */
+  finish(): void {
+    for (const scope of this.scopes) closeScope(this.world, scope);
+    this.scopes.clear();
+    while (this.pins.size > 0) {
+      this.#release([...this.pins][0]);
+      this.settle();
+    }
+    for (const owner of [this.b, this.a, this.machine]) {
+      this.#dropOwner(owner);
+      this.settle();
+    }
+    this.compare();
+    assertEquals(this.owners.size + this.regions.size + this.spaces.size, 0, "something is left");
+  }
+}
+
+export interface Exploration {
+  /** Different states, the first one included. */
+  readonly states: number;
+  /** Operations that were tried in them. */
+  readonly transitions: number;
+  readonly operations: number;
+}
+
+/** A state in which something does not hold; the message has the operations that lead there. */
+export class ExplorationError extends Error {
+  override readonly name = "ExplorationError";
+}
+
+/** Explores all sequences of up to `depth` operations, breadth first. @throws {ExplorationError} */
+export function explore(depth: number, progress: (depth: number, states: number) => void = () => {}): Exploration {
+  const seen = new Set([new Universe().describe()]);
+  const { length } = new Universe().operations;
+  let frontier: number[][] = [[]];
+  let transitions = 0;
+  for (let level = 1; level <= depth; level++) {
+    const next: number[][] = [];
+    for (const path of frontier) {
+      for (let index = 0; index < length; index++) {
+        const longer = visit(path, index, seen);
+        if (longer === undefined) continue;
+        transitions++;
+        if (longer.length > 0) next.push(longer);
+      }
+    }
+    frontier = next;
+    progress(level, seen.size);
+  }
+  return { states: seen.size, transitions, operations: length };
+}
+
+/** The path to a state that was not seen; empty: it was seen. undefined: the operation does not apply. */
+function visit(path: readonly number[], index: number, seen: Set<string>): number[] | undefined {
+  const universe = new Universe();
+  try {
+    for (const step of path) universe.step(step);
+    if (!universe.step(index)) return undefined;
+    universe.compare();
+    const state = universe.describe();
+    if (seen.has(state)) return [];
+    seen.add(state);
+    audit(universe.world);
+    universe.finish();
+    return [...path, index];
+  } catch (cause) {
+    const names = [...path, index].map((step) => universe.operations[step]?.name);
+    throw new ExplorationError(`after ${names.join(", ")}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+if (import.meta.main) {
+  const depth = Number(Deno.args[0] ?? 6);
+  const start = performance.now();
+  const { states, transitions, operations } = explore(depth, (level, found) => {
+    console.log(`depth ${level}: ${found} states, ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  });
+  console.log(`${states} states, ${transitions} transitions of ${operations} operations, up to depth ${depth}`);
+}
