@@ -50,7 +50,7 @@ export function createGuestMemory(byteLength: number): GuestMemory {
 }
 
 /**
- * Takes the lowest gap that fits. All bytes of it are zero.
+ * Takes the smallest gap that fits, among equals the lowest (S136). All bytes of it are zero.
  *
  * @param align A power of two, in bytes.
  * @returns Offset in the memory.
@@ -59,17 +59,24 @@ export function createGuestMemory(byteLength: number): GuestMemory {
 export function allocateRange(memory: GuestMemory, size: number, align: number): number {
   const { gaps } = memory;
   if (memory.closed) throw new OutOfGuestMemoryError("the guest memory is closed: its machine is being disposed of");
-  for (const [index, gap] of gaps.entries()) {
-    const start = Math.ceil(gap.start / align) * align;
-    const end = start + size;
-    if (end > gap.end) continue;
-    const rest: Gap[] = [];
-    if (gap.start < start) rest.push({ start: gap.start, end: start });
-    if (end < gap.end) rest.push({ start: end, end: gap.end });
-    gaps.splice(index, 1, ...rest);
-    return start;
+  const startIn = (gap: Gap) => Math.ceil(gap.start / align) * align;
+  let best: Gap | undefined;
+  for (const gap of gaps) {
+    if (startIn(gap) + size > gap.end) continue;
+    if (best === undefined || gap.end - gap.start < best.end - best.start) best = gap;
   }
-  throw new OutOfGuestMemoryError(`no gap of ${size} bytes is left in a guest memory of ${memory.bytes.length} bytes`);
+  if (best === undefined) {
+    throw new OutOfGuestMemoryError(
+      `no gap of ${size} bytes is left in a guest memory of ${memory.bytes.length} bytes`,
+    );
+  }
+  const start = startIn(best);
+  const end = start + size;
+  const rest: Gap[] = [];
+  if (best.start < start) rest.push({ start: best.start, end: start });
+  if (end < best.end) rest.push({ start: end, end: best.end });
+  gaps.splice(gaps.indexOf(best), 1, ...rest);
+  return start;
 }
 
 /**
@@ -102,6 +109,33 @@ export function freeRange(memory: GuestMemory, offset: number, size: number): vo
 /** Told of stores that reach a block through dispatch or DMA: bytes from the block's start, and how many. */
 export type StoreObserver = (offset: number, length: number) => void;
 
+/** How much of a block is in use. */
+export interface Resizable {
+  /** Bytes, up to the block's size. */
+  used: number;
+  /** Called last, with the new size. */
+  readonly resized: ((size: number) => void) | undefined;
+}
+
+/** Which parts of a block are populated (1.2, RamDiscardManager). */
+export interface DiscardState {
+  /** Bytes; all changes are multiples of it. */
+  readonly granularity: number;
+  /** One byte per granule: 1 if it is populated. */
+  readonly populated: Uint8Array;
+  /** Replaced, never changed in place: a walk keeps the list that it began. */
+  listeners: readonly DiscardCallbacks[];
+}
+
+/** Follows the populated parts of `[start, end)` of a block. Each call is one run of granules. */
+export interface DiscardCallbacks {
+  readonly start: number;
+  readonly end: number;
+  /** Throws to refuse. */
+  populated(offset: number, size: number): void;
+  discarded(offset: number, size: number): void;
+}
+
 /** Storage of one RAM-kind region. */
 export interface RamBlock {
   readonly memory: GuestMemory | undefined;
@@ -114,6 +148,12 @@ export interface RamBlock {
   readonly dirty: DirtyLog;
   /** Whether MIGRATION logs it (1.3). */
   readonly isMigratable: boolean;
+  /** The bytes are the caller's, and stay when the block ends. */
+  readonly isBorrowed: boolean;
+  /** Of RAM that can be resized: `size` is its maximum. */
+  resizable: Resizable | undefined;
+  /** Which parts of it are there; undefined: all. */
+  discard: DiscardState | undefined;
   /** Whoever asked for the stores: see {@linkcode setObserver}. */
   watcher: StoreObserver | undefined;
   /** Told of bytes that became clean, which it may have stored to without a word before. */
@@ -143,7 +183,21 @@ export function newRamBlock(size: number, memory: GuestMemory | undefined, isMig
       throw new OutOfGuestMemoryError(`the host refuses a RAM block of ${size} bytes`, { cause });
     }
   }
-  const bytes = new Uint8Array(buffer, offset, size);
+  return blockOf(new Uint8Array(buffer, offset, size), memory, isMigratable, false);
+}
+
+/** A block of the caller's bytes. `memory`: the guest memory that they are in, so that harts reach them directly. */
+export function borrowRamBlock(bytes: Uint8Array, memory: GuestMemory | undefined, isMigratable = true): RamBlock {
+  return blockOf(bytes, memory, isMigratable, true);
+}
+
+function blockOf(
+  bytes: Uint8Array,
+  memory: GuestMemory | undefined,
+  isMigratable: boolean,
+  isBorrowed: boolean,
+): RamBlock {
+  const { buffer, byteOffset: offset, length: size } = bytes;
   return {
     memory,
     buffer,
@@ -151,6 +205,9 @@ export function newRamBlock(size: number, memory: GuestMemory | undefined, isMig
     size,
     bytes,
     view: new DataView(buffer, offset, size),
+    isBorrowed,
+    resizable: undefined,
+    discard: undefined,
     dirty: newDirtyLog(size),
     isMigratable,
     watcher: undefined,
@@ -161,7 +218,7 @@ export function newRamBlock(size: number, memory: GuestMemory | undefined, isMig
 
 /** Ends the block; a range of a guest memory is zeroed and free again. */
 export function freeRamBlock(block: RamBlock): void {
-  if (block.memory !== undefined) freeRange(block.memory, block.offset, block.size);
+  if (block.memory !== undefined && !block.isBorrowed) freeRange(block.memory, block.offset, block.size);
 }
 
 /** `watcher` is told of every store, `cleaned` of every byte whose dirty bit is cleared. */

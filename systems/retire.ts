@@ -9,8 +9,10 @@ import { clearNotifier, NotifierKind } from "../ecs/io_event.ts";
 import { clearListener, ListenerKind } from "../ecs/listener.ts";
 import { OwnerKind, takeDestructors, unlinkOwned } from "../ecs/owner.ts";
 import { freeRamBlock } from "../ecs/ram_block.ts";
+import { ramNotifiers } from "../ecs/ram_notifier.ts";
 import { clearRegion, RegionKind, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
+import { notifyRemoved } from "./ram_notifier.ts";
 import { advanceEpoch, currentEpoch, oldestReader, openReaders } from "./epoch.ts";
 
 /** What went out of sight in one commit. */
@@ -115,7 +117,10 @@ function freeStorage(world: World, id: number): void {
   const kind = kindOf(world, id);
   if (kind === RegionKind) {
     const block = regions(world).ram[id];
-    if (block !== undefined) freeRamBlock(block);
+    if (block !== undefined) {
+      if (ramNotifiers(world).length > 0) notifyRemoved(world, block);
+      freeRamBlock(block);
+    }
     clearRegion(world, id);
   } else if (kind === AddressSpaceKind) {
     clearAddressSpace(world, id);

@@ -17,6 +17,7 @@ import {
 import type { Iommu } from "../ecs/iommu.ts";
 import { Life, newOwner, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
 import { type GuestMemory, newRamBlock, type RamBlock, setObserver, type StoreObserver } from "../ecs/ram_block.ts";
+import { ramNotifiers } from "../ecs/ram_notifier.ts";
 import { addReference, addSite, linkEdge, refCounts, type ReferenceKind, writeEdgeSite } from "../ecs/ref_count.ts";
 import {
   bindMmio,
@@ -40,6 +41,7 @@ import { drop, InUseError, LifetimeError } from "./finalize.ts";
 import { mappingsOf } from "./map.ts";
 import { trackNewBlock } from "./log_masks.ts";
 import { startListener, stopListener } from "./notify.ts";
+import { notifyAdded } from "./ram_notifier.ts";
 import { isFinalizing } from "./retire.ts";
 import { commit, transaction } from "./transaction.ts";
 
@@ -139,6 +141,7 @@ export function createRegion(
   const bytes = exactAddress(size, `size of "${name}"`);
   const id = newRegion(world, { name, size: bytes, owner: resolveOwner(world, owner), flags, ...backing });
   if (owner !== undefined) addCreationReference(world, id, owner);
+  if (backing.ram !== undefined && ramNotifiers(world).length > 0) notifyAdded(world, backing.ram);
   return handleOf(world, id);
 }
 
