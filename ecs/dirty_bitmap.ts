@@ -26,7 +26,7 @@ export interface DirtyLog {
   told: number;
   /** How often VGA and CODE were switched on; MIGRATION follows the tracking of the world. */
   readonly counts: [vga: number, code: number];
-  /** By client, from bit 0 of word 0; bits beyond the last page are clear. undefined: every page is dirty. */
+  /** By client, from bit 0 of word 0; bits beyond the last page mean nothing. undefined: every page is dirty. */
   readonly bits: [Uint32Array | undefined, Uint32Array | undefined, Uint32Array | undefined];
   /** The bitmaps that a store has to set: those in the mask that exist. */
   active: readonly Uint32Array[];
@@ -107,27 +107,31 @@ export function markBytes(log: DirtyLog, offset: number, length: number): void {
   for (const bits of log.active) setBits(bits, first, end);
 }
 
-/** Whether any page in `[first, end)` is dirty. */
+/** Whether any page in `[first, end)` is dirty; those that the block does not have are not. */
 export function anyDirty(log: DirtyLog, client: DirtyClient, first: number, end: number): boolean {
   const bits = log.bits[client];
-  if (bits === undefined) return first < end;
-  return anyBit(bits, first, end);
+  const stop = Math.min(end, log.pages);
+  return bits === undefined ? first < stop : anyBit(bits, first, stop);
 }
 
 /** Clears the bits of the pages `[first, end)`. Returns whether any of them was set. */
 export function clearPages(log: DirtyLog, client: DirtyClient, first: number, end: number): boolean {
-  if (first >= end) return false;
+  const stop = Math.min(end, log.pages);
+  if (first >= stop) return false;
   const bits = log.bits[client] ?? newBits(log, client);
-  const wasDirty = anyBit(bits, first, end);
-  if (wasDirty) clearBits(bits, first, end);
+  const wasDirty = anyBit(bits, first, stop);
+  if (wasDirty) clearBits(bits, first, stop);
   return wasDirty;
 }
 
-/** The bits of the pages `[first, end)` and what shares words with them; bit 0 is page `first` rounded down to 32. */
+/** The words of the bits of the pages `[first, end)`, so that bit 0 is page `first` rounded down to 32. */
 export function copyWords(log: DirtyLog, client: DirtyClient, first: number, end: number): Uint32Array {
   const bits = log.bits[client];
-  if (bits !== undefined) return bits.slice(first >>> 5, (end + 31) >>> 5);
-  return new Uint32Array(((end + 31) >>> 5) - (first >>> 5)).fill(0xffffffff);
+  const origin = first >>> 5;
+  const words = new Uint32Array(((end + 31) >>> 5) - origin);
+  if (bits !== undefined) words.set(bits.subarray(origin, origin + words.length));
+  else setBits(words, first - 32 * origin, Math.min(end, log.pages) - 32 * origin);
+  return words;
 }
 
 function newBits(log: DirtyLog, client: DirtyClient): Uint32Array {

@@ -57,4 +57,28 @@ Deno.test("a block without a bitmap is dirty, page by page, and copies as dirty;
   assertEquals(clearPages(log, VGA, 3, 5), false);
   assertEquals(dirtyPages(log, VGA), Array.from({ length: 34 }, (_, at) => at).filter((at) => at !== 3 && at !== 4));
   assertEquals([...copyWords(log, VGA, 0, 34)], [0xffffffe7, 3]);
+  assertEquals([...copyWords(log, CODE, 31, 64)], [0x80000000, 3]);
+  assertEquals([anyDirty(log, VGA, 34, 99), anyDirty(log, CODE, 34, 99), clearPages(log, VGA, 34, 99)], [
+    false,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("any, clear and mark agree on every range of four words", () => {
+  const borders = [0, 1, 30, 31, 32, 33, 63, 64, 65, 95, 96, 97, 127, 128];
+  for (const [at, first] of borders.entries()) {
+    for (const end of borders.slice(at + 1)) {
+      const log = cleanLog(128 * DIRTY_PAGE, VGA);
+      markBytes(log, first * DIRTY_PAGE, (end - first) * DIRTY_PAGE);
+      assertEquals(dirtyPages(log, VGA), Array.from({ length: end - first }, (_, page) => first + page));
+      for (const page of [first, end - 1]) {
+        const one = cleanLog(128 * DIRTY_PAGE, VGA);
+        markBytes(one, page * DIRTY_PAGE, 1);
+        assertEquals([anyDirty(one, VGA, first, end), anyDirty(one, VGA, 0, first)], [true, false]);
+        assertEquals([anyDirty(one, VGA, end, 128), clearPages(one, VGA, first, end)], [false, true]);
+        assertEquals(anyDirty(one, VGA, 0, 128), false);
+      }
+    }
+  }
 });

@@ -2,6 +2,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DIRTY_PAGE, DirtyClient, resizeDirtyLog } from "../../ecs/dirty_bitmap.ts";
 import type { AddressSpace } from "../../ecs/address_space.ts";
+import { countEntities } from "../../ecs/handle.ts";
 import type { Listener, ListenerCallbacks, Section } from "../../ecs/listener.ts";
 import { connectObserver } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
@@ -37,6 +38,7 @@ import {
   createRom,
   createRomDevice,
   delSubregion,
+  observeStores,
   ramOf,
   registerListener,
   setReadonly,
@@ -134,6 +136,25 @@ Deno.test("every store is logged: scalars over a border, buffers, to ROM, by dev
   writeRom(world, space, 0x10_1000, Uint8Array.of(1));
   assertEquals(dirty(rom, VGA), [1]);
   assertThrows(() => markDirty(world, ram, 40 * PAGE - 1, 2), DirtyLogError, "163840 bytes");
+});
+
+Deno.test("an observer and a client that logs hear of the same stores, and each goes on without the other", () => {
+  const { world, space, shown, dirty, clean } = machine();
+  const ram = shown(4);
+  const seen: number[] = [];
+  observeStores(world, ram, (offset) => seen.push(offset));
+  setLog(world, ram, VGA, true);
+  clean(ram, VGA);
+  store(world, space, PAGE, 4, 1);
+  assertEquals([seen, dirty(ram, VGA)], [[PAGE], [1]]);
+  setLog(world, ram, VGA, false);
+  store(world, space, 2 * PAGE, 4, 1);
+  assertEquals([seen, dirty(ram, VGA)], [[PAGE, 2 * PAGE], [1]]);
+  setLog(world, ram, VGA, true);
+  observeStores(world, ram, undefined);
+  store(world, space, 3 * PAGE, 4, 1);
+  assertEquals([seen, dirty(ram, VGA)], [[PAGE, 2 * PAGE], [1, 3]]);
+  audit(world);
 });
 
 Deno.test("S75 a store through one of two aliases is dirty for the region, and both ranges are logged", () => {
@@ -256,9 +277,34 @@ Deno.test("S127 a listener that refuses ends the start of tracking: those before
         throw new Error("no");
       },
     });
+  const before = countEntities(world);
   assertThrows(refused, TopologyError, 'listener "late" cannot track');
+  assertEquals(countEntities(world), before);
   stopDirtyTracking(world, "migration");
   assertEquals(take().filter((line) => line.startsWith("late")), ["late begin"]);
+  audit(world);
+});
+
+Deno.test("S127 a listener that is registered in a callback and refuses to track is reported, and hears nothing more", () => {
+  const faults: string[] = [];
+  const { world, shown, listen, take } = machine({ reportFault: (error) => faults.push(error.message) });
+  startDirtyTracking(world, "migration");
+  let isFirst = true;
+  const refuse = () => {
+    throw new Error("no room");
+  };
+  listen("first", 0, {
+    regionNop: undefined,
+    regionAdd() {
+      if (isFirst) listen("late", 1, { logGlobalStart: refuse });
+      isFirst = false;
+    },
+  });
+  shown(1);
+  assertEquals(faults, ['listener "late" threw: no room']);
+  take();
+  shown(1, 4 * PAGE);
+  assertEquals(take().filter((line) => line.startsWith("late")), []);
   audit(world);
 });
 
