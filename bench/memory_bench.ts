@@ -9,6 +9,7 @@ import { createWorld, type World } from "../ecs/world.ts";
 import { dispatchRead } from "../systems/dispatch.ts";
 import { drop } from "../systems/finalize.ts";
 import { readScope } from "../systems/scope.ts";
+import { transaction } from "../systems/transaction.ts";
 import {
   addSubregion,
   createAddressSpace,
@@ -33,6 +34,11 @@ interface Machine {
 }
 
 const STRIDE = 0x2000;
+
+/** Regions per measurement where the clock is too coarse for one. */
+const BATCH = 100;
+
+const NO_HANDLERS = {};
 
 /** A machine with RAM at the bottom and `count` device registers above it; listeners of add and del. */
 function machineOf(count: number): Machine {
@@ -64,6 +70,17 @@ function handlersOf(i: number) {
     { read: (s: { value: number }, offset: number) => s.value - offset },
   ];
   return handlers[i % 4]!; // the index is in range
+}
+
+function attach(world: World, root: Region, owner: Owner, address: number): Region {
+  const region = createMmio(world, { name: "hot", size: 0x1000, owner, ops: NO_HANDLERS, state: undefined });
+  addSubregion(world, root, address, region);
+  return region;
+}
+
+function detach(world: World, root: Region, region: Region): void {
+  delSubregion(world, root, region);
+  drop(world, region);
 }
 
 let seed = 1;
@@ -103,22 +120,41 @@ for (const count of [500, 10_000]) {
 }
 
 {
+  const { world, owner, root, regions } = machineOf(1000);
+  const device = createOwner(world, { name: "batch", owner, device: true });
+  let turn = 0;
+  Deno.bench("64 moves in one transaction at 1000 regions", { group: "batches" }, () => {
+    const to = (turn++ & 1) === 0 ? 0xf0000000 : 0x10000000;
+    transaction(world, () => {
+      for (let i = 0; i < 64; i++) setAddress(world, regions[i]!, to + i * STRIDE); // there are 1000
+    });
+  });
+  for (const count of [1000, 100_000]) {
+    Deno.bench(`finalize ${count} regions of one device`, { group: "batches", n: 3, warmup: 1 }, (bench) => {
+      const doomed = createOwner(world, { name: "doomed", owner: device });
+      const regions = Array.from({ length: count }, (_, i) => attach(world, root, doomed, 0x100000000 + i * STRIDE));
+      transaction(world, () => regions.forEach((region) => delSubregion(world, root, region)));
+      bench.start();
+      drop(world, doomed);
+      bench.end();
+    });
+  }
+}
+
+{
   const { world, owner, root } = machineOf(10_000);
-  const ops = {};
-  const create = () => {
-    const region = createMmio(world, { name: "hot", size: 0x1000, owner, ops, state: undefined });
-    addSubregion(world, root, 0xe0000000, region);
-    return region;
-  };
-  const destroy = (region: Region) => {
-    delSubregion(world, root, region);
-    drop(world, region);
-  };
-  Deno.bench(
-    "create and attach, then detach and destroy, at 10 000 regions",
-    { group: "life" },
-    () => destroy(create()),
-  );
+  Deno.bench(`create and attach ${BATCH}, at 10 000 regions`, { group: "life" }, (bench) => {
+    bench.start();
+    const regions = Array.from({ length: BATCH }, (_, i) => attach(world, root, owner, 0xe0000000 + i * STRIDE));
+    bench.end();
+    for (const region of regions) detach(world, root, region);
+  });
+  Deno.bench(`detach and destroy ${BATCH}, at 10 000 regions`, { group: "life" }, (bench) => {
+    const regions = Array.from({ length: BATCH }, (_, i) => attach(world, root, owner, 0xe0000000 + i * STRIDE));
+    bench.start();
+    for (const region of regions) detach(world, root, region);
+    bench.end();
+  });
 }
 
 {

@@ -56,8 +56,10 @@ export function admitChild(world: World, container: number, region: number): voi
  * the seeker, where there are fewer edges.
  */
 function showPath(world: World, seeker: number, target: number): number[] | undefined {
-  const { container } = containers(world);
-  const { firstAlias, nextAlias } = regions(world);
+  const { container, firstChild } = containers(world);
+  const { firstAlias, nextAlias, aliasTarget } = regions(world);
+  // Most regions are leaves, and a leaf shows nothing but itself.
+  if (seeker !== target && firstChild[target] === 0 && aliasTarget[target] === 0) return undefined;
   const from = new Map<number, number>([[seeker, 0]]);
   for (const id of from.keys()) {
     if (id === target) return trace(from, target);
