@@ -1,9 +1,10 @@
 /** Holding: opens and closes what pins something between two calls of the API; see `ecs/holding.ts`. */
-import { nameOf, resolveAny } from "../ecs/handle.ts";
+import { nameOf, recordEvent, resolveAny } from "../ecs/handle.ts";
 import { type Holding, holdingsOf, linkHolding, unlinkHolding } from "../ecs/holding.ts";
 import { Life, owners } from "../ecs/owner.ts";
-import { addPin, addReference, forgetPin, type ReferenceKind } from "../ecs/ref_count.ts";
+import { addPin, addReference, addSite, forgetPin, type ReferenceKind, removeSite } from "../ecs/ref_count.ts";
 import type { World } from "../ecs/world.ts";
+import { callSite } from "./call_site.ts";
 import { anchorOf, releasePin } from "./collect.ts";
 import { isStatic, LifetimeError } from "./finalize.ts";
 import { commit } from "./transaction.ts";
@@ -34,11 +35,14 @@ export function openHolding(world: World, holding: Holding, kind: ReferenceKind,
   }
   linkHolding(world, holding);
   if (target === 0 || isStatic(world, target)) return;
-  holding.pin = { target, kind, site: undefined, of: holding };
+  const site = world.debug ? callSite() : undefined;
+  holding.pin = { target, kind, site, of: holding };
   addReference(world, target, kind);
   const anchor = anchorOf(world, target);
   if (anchor !== target) addReference(world, anchor, kind);
   if (holding.holder !== 0) addPin(world, holding.holder, holding.pin);
+  else if (site !== undefined) addSite(world, target, kind, site);
+  if (world.events !== undefined) recordEvent(world, "pinned", target, holding.holder, kind);
 }
 
 /**
@@ -67,5 +71,8 @@ export function closeHoldings(world: World, holder: number): void {
 /** The holder may have died meanwhile, and its pins with it. */
 function releaseHeld(world: World, { holder, pin }: Holding): void {
   if (pin === undefined) return;
-  if (holder === 0 || forgetPin(world, holder, pin)) releasePin(world, pin);
+  if (holder !== 0 && !forgetPin(world, holder, pin)) return;
+  if (holder === 0 && world.debug) removeSite(world, pin.target, pin.kind);
+  if (world.events !== undefined) recordEvent(world, "released", pin.target, holder, pin.kind);
+  releasePin(world, pin);
 }
