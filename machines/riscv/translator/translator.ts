@@ -60,8 +60,10 @@ interface Entry {
   readonly slot: number;
 }
 
-/** Regions of one module: as many as one pause may take. */
+/** Regions of one module. */
 const BATCH_LIMIT = 24;
+/** Instructions of one module, about: what takes some milliseconds. */
+const BATCH_INSTRUCTIONS = 500;
 /** Targets of a register jump that are translated with it; a large switch has more. */
 const SEEN_LIMIT = 64;
 /** Stretches that a batch that is not full waits. */
@@ -179,7 +181,6 @@ export class Translator {
     this.#patience = PATIENCE;
     const started = performance.now();
     const batch = [...this.#hot].slice(0, BATCH_LIMIT);
-    for (const slot of batch) this.#hot.delete(slot);
     this.#translate(batch);
     const took = performance.now() - started;
     this.statistics.milliseconds += took;
@@ -201,7 +202,10 @@ export class Translator {
     const found: Shape[] = [];
     /** Slots that regions of this batch will be entered by. */
     const taken = new Set<number>();
+    let room = BATCH_INSTRUCTIONS;
     for (const slot of batch) {
+      if (room <= 0) break;
+      this.#hot.delete(slot);
       const page = this.#pages.pageAt(slot);
       if (page === undefined || taken.has(slot) || this.#isEntry(slot)) continue;
       const source = new DataView(this.#memory.memory.buffer, this.#pages.source(page), at.PAGE_BYTES);
@@ -216,6 +220,7 @@ export class Translator {
       );
       if (!shape) continue;
       found.push(shape);
+      for (const { count } of shape.blocks) room -= count;
       for (const { offset } of entriesOf(shape)) taken.add(slotOf(offset));
       for (const { end } of shape.blocks) {
         if (end.kind === "jump") end.seen.forEach((place) => taken.add(slotOf(place)));
