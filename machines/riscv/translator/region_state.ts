@@ -208,7 +208,7 @@ function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<
 }
 
 /** Accesses from which on it pays to remember the page; one in a loop counts as that many. */
-const WINDOW_FROM = 3;
+const WINDOW_FROM = 6;
 
 const windowKey = (register: number, table: number) => `${register}/${table}`;
 

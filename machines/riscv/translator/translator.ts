@@ -25,7 +25,7 @@ export interface TranslatorOptions {
 }
 
 /** Measured with a boot of Linux; see README. */
-export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 2000, limit: 8192, eager: false };
+export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 3000, limit: 8192, eager: false };
 
 export interface TranslatorStatistics {
   /** Regions that are there now, made in all, and dropped because code changed or the cache was full. */
@@ -67,7 +67,7 @@ const BATCH_INSTRUCTIONS = 500;
 /** Targets of a register jump that are translated with it; a large switch has more. */
 const SEEN_LIMIT = 64;
 /** Stretches that a batch that is not full waits. */
-const PATIENCE = 8;
+const PATIENCE = 24;
 
 export class Translator {
   readonly statistics: TranslatorStatistics = {
