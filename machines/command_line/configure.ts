@@ -82,6 +82,7 @@ export function configureVirt(
     legacyVirtio: legacyVirtio(line),
     entropy,
     rebootAllowed: line.rebootAllowed,
+    accelerator: line.accelerator,
   };
 }
 

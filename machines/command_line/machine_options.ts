@@ -17,11 +17,13 @@ export function applyMachine(line: CommandLine, value: string): void {
     throw new OptionError("-M virt: the ACLINT's own layout is not modelled, only the CLINT's");
   }
   if (list.takeBoolean("usb")) throw new OptionError("-M virt: there is no USB");
-  checkAccelerator(list);
+  applyAccelerator(line, list);
 }
 
-export function checkAccelerator(list: KeyValues): void {
-  list.takeChoice("accel", ["interp", "tcg"]);
+/** As in QEMU, `tcg` is the best there is. */
+export function applyAccelerator(line: CommandLine, list: KeyValues): void {
+  const wanted = list.takeChoice("accel", ["interp", "jit", "check", "tcg"]);
+  if (wanted !== undefined) line.accelerator = wanted === "tcg" ? "jit" : wanted;
   list.takeChoice("thread", ["single", "multi"]);
   list.take("tb-size");
   list.finish();

@@ -5,6 +5,7 @@
 import { applyBlockdev, applyCharacter, applyDevice, applyDrive, applyGlobal, applySerial } from "./device_options.ts";
 import { KeyValues, OptionError } from "./key_values.ts";
 import {
+  applyAccelerator,
   applyCpu,
   applyIcount,
   applyMachine,
@@ -12,7 +13,6 @@ import {
   applyName,
   applyRtc,
   applySmp,
-  checkAccelerator,
 } from "./machine_options.ts";
 import type { CommandLine } from "./request.ts";
 import { MAX_HARTS } from "../virt/memory_map.ts";
@@ -33,15 +33,15 @@ export const VERSION = "0.1.0";
 const OPTIONS: readonly Option[] = [
   {
     names: ["-M", "-machine"],
-    value: "virt[,dumpdtb=FILE][,accel=interp|tcg]",
+    value: "virt[,dumpdtb=FILE][,accel=interp|jit|check|tcg]",
     help: "the board; dumpdtb writes its device tree and stops",
     apply: applyMachine,
   },
   {
     names: ["-accel"],
-    value: "interp|tcg",
-    help: "how instructions run; tcg is the best that there is",
-    apply: (_, value) => checkAccelerator(KeyValues.parse("-accel", value, "accel")),
+    value: "interp|jit|check|tcg",
+    help: "how instructions run; tcg is the best that there is, check compares jit with interp",
+    apply: (line, value) => applyAccelerator(line, KeyValues.parse("-accel", value, "accel")),
   },
   { names: ["-cpu"], value: "rv64[,FEATURE=on|off]…", help: "the harts: RV64GC with Sstc", apply: applyCpu },
   {
@@ -197,6 +197,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     globals: [],
     characters: [],
     rebootAllowed: true,
+    accelerator: "jit",
     clock: { sleep: true, base: "utc" },
     log: { items: [] },
     searchPath: [],

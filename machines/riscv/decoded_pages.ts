@@ -20,6 +20,8 @@ const RUN_LIMIT = 64;
 export interface DecodedPageUsers {
   /** A page of guest memory now holds decoded code: drop it from the write TLBs. */
   pageCreated(source: number): void;
+  /** Bytes of a decoded page change, from one place in it to another (inclusive). */
+  pageChanged(page: number, first: number, last: number): void;
   /** Pages were dropped: forget all fetch translations. */
   pagesDropped(): void;
   fillBytes(start: number, value: number, length: number): void;
@@ -162,6 +164,7 @@ export class DecodedPages {
       if (page === 0) continue;
       const first = Math.max(offset - source - 2, 0) & ~1;
       const last = Math.min(end - source, at.PAGE_BYTES);
+      this.#users.pageChanged(page, Math.max(offset - source, 0), last - 1);
       this.#users.fillBytes(page + (first << at.SLOT_SHIFT), 0, (((last + 1) & ~1) - first) << at.SLOT_SHIFT);
     }
   }
@@ -204,6 +207,12 @@ export class DecodedPages {
     }
   }
 
+  /** The decoded page, in use, that a slot is in; nothing for other addresses and for sentinels. */
+  pageAt(slot: number): number | undefined {
+    const page = slot - (slot - this.#pool) % at.DECODED_PAGE_BYTES;
+    return this.#used.has(page) && slot - page < at.PAGE_SENTINEL ? page : undefined;
+  }
+
   /** The instruction word that a slot of a page was decoded from. */
   wordAt(slot: number): number {
     const page = slot - (slot - this.#pool) % at.DECODED_PAGE_BYTES;
@@ -223,6 +232,7 @@ export class DecodedPages {
   }
 
   #drop(page: number) {
+    this.#users.pageChanged(page, 0, at.PAGE_BYTES - 1);
     this.#i32[this.#mapIndex(this.source(page))] = 0;
     this.#used.delete(page);
     this.#free.push(page);

@@ -6,8 +6,11 @@ import type { GuestMemory } from "../../ecs/ram_block.ts";
 import { DecodedPages, decodedPagesBytes, type DecodedPageUsers } from "./decoded_pages.ts";
 import type { HartImportFunctions } from "./imports.ts";
 import { type InterpreterExports, interpreterModule } from "./interpreter.ts";
-import { HART_BYTES, PAGE_BYTES } from "./layout.ts";
+import type { HartState } from "./hart_state.ts";
+import * as at from "./layout.ts";
 import { LoggedStores, loggedStoresBytes } from "./logged_stores.ts";
+import { ENTRY_LIMIT } from "./opcodes.ts";
+import { Translator, type TranslatorOptions } from "./translator/translator.ts";
 
 /** 32 KiB each: an 8 MiB kernel's hot pages and its programs' fit. */
 const DECODED_PAGES = 1024;
@@ -18,13 +21,16 @@ const DROPPED_SINGLY = 4;
 export interface RunningHart extends
   Omit<
     { readonly [N in keyof HartImportFunctions]: HartImportFunctions[N] },
-    "decodeRun" | "createPage" | "retirePage"
+    "decodeRun" | "heat" | "dropRegions" | "checkRegion" | "createPage" | "retirePage"
   > {
   readonly base: number;
+  readonly state: HartState;
   flushFetches(): void;
   flushWrites(): void;
   /** Its next store-conditional fails. */
   loseReservation(): void;
+  /** Ends the stretch after the current instruction. */
+  leave(): void;
 }
 
 const EXECUTIONS: WeakMap<GuestMemory, Execution> = new WeakMap();
@@ -41,12 +47,13 @@ export function executionOf(memory: GuestMemory): Execution {
 /** Bytes of guest memory that harts take beside RAM; `memoryBytes` is the size of the whole memory. */
 export function executionBytes(harts: number, memoryBytes: number): number {
   const shared = decodedPagesBytes(memoryBytes, DECODED_PAGES) + loggedStoresBytes(memoryBytes);
-  return harts * HART_BYTES + shared + 0x10000;
+  return harts * at.HART_BYTES + shared + ENTRY_LIMIT * at.ENTRY_BYTES + 0x10000;
 }
 
 export class Execution implements DecodedPageUsers {
   readonly pages: DecodedPages;
   readonly logged: LoggedStores;
+  readonly translator: Translator;
   readonly exports: InterpreterExports;
   readonly #harts: Set<RunningHart> = new Set();
   readonly #memory: GuestMemory;
@@ -57,12 +64,20 @@ export class Execution implements DecodedPageUsers {
     this.#memory = memory;
     this.pages = new DecodedPages(memory, DECODED_PAGES, this);
     this.logged = new LoggedStores(memory, (start, value, length) => this.fillBytes(start, value, length));
+    this.translator = new Translator(memory, this.pages);
     const running = (): RunningHart => {
       if (this.#running === undefined) throw new Error("the interpreter calls while no hart runs");
       return this.#running;
     };
     const imports: HartImportFunctions = {
       decodeRun: (slot) => this.pages.decodeRun(unsigned(slot)),
+      heat: (slot) => {
+        const hart = running();
+        this.translator.heat(unsigned(slot), hart.state.get32(at.LAST_JUMP));
+        if (this.translator.isEager) hart.leave();
+      },
+      dropRegions: (page, first, last) => this.translator.changed(unsigned(page), first, last),
+      checkRegion: (base, index) => this.translator.check(base, index, () => this.exports.run(base)),
       createPage: (_base, source) => this.pages.create(unsigned(source)),
       retirePage: (_base, source) => this.pages.retire(unsigned(source)),
       logStore: (base, address) => {
@@ -79,27 +94,37 @@ export class Execution implements DecodedPageUsers {
       storePhysical: (base) => running().storePhysical(base),
       fetchHalfword: (base) => running().fetchHalfword(base),
     };
-    const instance = new WebAssembly.Instance(interpreterModule(), { env: { memory: memory.memory, ...imports } });
+    const instance = new WebAssembly.Instance(interpreterModule(), {
+      env: { memory: memory.memory, table: this.translator.table, ...imports },
+    });
     // The generator defines exactly these exports.
     this.exports = instance.exports as unknown as InterpreterExports;
   }
 
   add(hart: RunningHart): void {
     this.#harts.add(hart);
+    this.#tell();
+  }
+
+  /** Chooses the tiers: with options code that is run often is translated, without them it never is. */
+  translate(options: TranslatorOptions | undefined): void {
+    this.translator.configure(options, this.exports);
   }
 
   /** With its last hart, the execution gives back its share of guest memory. */
   remove(hart: RunningHart): void {
     this.#harts.delete(hart);
     if (this.#last === hart) this.#last = undefined;
-    if (this.#harts.size > 0) return;
+    if (this.#harts.size > 0) return this.#tell();
     EXECUTIONS.delete(this.#memory);
+    this.translator.dispose();
     this.pages.dispose();
     this.logged.dispose();
   }
 
   /** Runs a hart until its budget is spent. */
   run(hart: RunningHart): void {
+    this.translator.translate();
     if (this.#running !== undefined) throw new Error("a hart runs already in this guest memory");
     this.#running = hart;
     // A store-conditional looks at the value alone: whoever had a turn meanwhile may have changed it and back again.
@@ -112,6 +137,10 @@ export class Execution implements DecodedPageUsers {
     }
   }
 
+  #tell(): void {
+    this.translator.serve([...this.#harts].map((hart) => hart.base));
+  }
+
   pageCreated(source: number): void {
     for (const hart of this.#harts) this.exports.dropWriters(hart.base, source);
   }
@@ -119,15 +148,21 @@ export class Execution implements DecodedPageUsers {
   /** Stores to these bytes of guest memory have to be told: none of them stays in a write TLB. */
   logStores(offset: number, length: number): void {
     this.logged.add(offset, length);
-    const first = offset - offset % PAGE_BYTES;
+    const first = offset - offset % at.PAGE_BYTES;
     for (const hart of this.#harts) {
-      if (length > DROPPED_SINGLY * PAGE_BYTES) hart.flushWrites();
-      else for (let page = first; page < offset + length; page += PAGE_BYTES) this.exports.dropWriters(hart.base, page);
+      if (length > DROPPED_SINGLY * at.PAGE_BYTES) hart.flushWrites();
+      else {for (let page = first; page < offset + length; page += at.PAGE_BYTES) {
+          this.exports.dropWriters(hart.base, page);
+        }}
     }
   }
 
   fillBytes(start: number, value: number, length: number): void {
     this.exports.fillBytes(start, value, length);
+  }
+
+  pageChanged(page: number, first: number, last: number): void {
+    this.translator.changed(page, first, last);
   }
 
   pagesDropped(): void {

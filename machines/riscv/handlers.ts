@@ -6,7 +6,7 @@ import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
 import type { Semantics } from "./instruction.ts";
 import * as at from "./layout.ts";
 import { type Mmu, NO_ADDRESS } from "./mmu.ts";
-import type { Form } from "./opcodes.ts";
+import { type Form, hasStaticTarget } from "./opcodes.ts";
 import { READ, WRITE } from "./page_walk.ts";
 import { tlbOffset } from "./translate.ts";
 
@@ -30,9 +30,17 @@ export interface Machine {
   readonly third: Local;
   readonly address: Local;
   readonly rm: Local;
+  /** i32: of the current slot. */
+  readonly opcode: Local;
+  /** i32: the slot whose instruction must run here even if a region begins there; SKIP_NEXT: the next one fetched. */
+  readonly skip: Local;
   readonly labels: Readonly<
-    Record<"next" | "jump" | "reload" | "illegal" | "execute" | "loadSlow" | "storeSlow", Label>
+    Record<"next" | "jump" | "reload" | "illegal" | "execute" | "loadSlow" | "storeSlow" | "hot" | "region", Label>
   >;
+  /** How often control comes to a place until it is translated. */
+  readonly threshold: Global;
+  /** How regions are entered: `ENTER_…` of the layout. */
+  readonly entering: Global;
   readonly mmu: Mmu;
   /** Accrued exception flags of the soft-float functions. */
   readonly flags: Global;
@@ -47,6 +55,19 @@ export const currentPc = (m: Machine): Expr =>
 
 /** Writes rd. The address is taken before the value, as the emitter does: values may not change it. */
 export const writeRd = (m: Machine, value: Expr): Statement => store.i64(register(m, at.SLOT_RD), value);
+
+/** Goes on at the current slot, to which control has just come from elsewhere. */
+export function arrive(m: Machine): Statements {
+  return [...count(m, [branch(m.labels.hot)]), branch(m.labels.next)];
+}
+
+export function count(m: Machine, hot: Statements): Statements {
+  return [
+    set(m.address, i32.add(slotField(m, at.SLOT_COUNT), i32.const(1))),
+    store.i32_16(m.slot, m.address, at.SLOT_COUNT),
+    when(i32.eq(m.address, readGlobal(m.threshold)), hot),
+  ];
+}
 
 /** On to the instruction behind this one. */
 function advance(m: Machine, length: number): Statements {
@@ -242,14 +263,15 @@ export function handler(m: Machine, form: Form): Statements {
     case "branch": {
       const { code, value } = bind(m, s.taken);
       const there: Statements = near
-        ? [distance, branch(m.labels.next)]
+        ? [distance, ...arrive(m)]
         : [set(m.target, i64.add(currentPc(m), immediate(m))), branch(m.labels.jump)];
       return [...code, when(value, there), ...advance(m, length)];
     }
     case "jump": {
-      if (near) return [writeRd(m, link), distance, branch(m.labels.next)];
+      if (near) return [writeRd(m, link), distance, ...arrive(m)];
       const { code, value } = bind(m, s.target);
-      return [...code, set(m.target, value), writeRd(m, link), branch(m.labels.jump)];
+      const byRegister = hasStaticTarget(form.instruction) ? [] : [store.i32(m.base, m.slot, at.LAST_JUMP)];
+      return [...code, set(m.target, value), writeRd(m, link), ...byRegister, branch(m.labels.jump)];
     }
     case "atomic":
     case "loadReserved":

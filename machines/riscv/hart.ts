@@ -22,6 +22,7 @@ import { executePrivileged, type PrivilegedHart } from "./privileged.ts";
 import { SpaceBus } from "./space_bus.ts";
 import { Tlb } from "./tlb.ts";
 import { enterTrap, modeOf } from "./trap.ts";
+import type { TranslatorOptions, TranslatorStatistics } from "./translator/translator.ts";
 
 export interface HartOptions {
   readonly world: World;
@@ -109,6 +110,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#execution.add(this);
     this.state.set32(at.CODE_MAP, this.#execution.pages.map);
     this.state.set32(at.LOGGED_MAP, this.#execution.logged.map);
+    this.state.set32(at.REGION_ENTRIES, this.#execution.translator.entries);
     const { writer } = this.#execution.pages;
     for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
     this.decodeSingle(this.base, -1);
@@ -180,14 +182,23 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   /** Leaves `run` after the current instruction. */
   requestExit(): void {
     this.#exitRequested = true;
-    this.#leave();
+    this.leave();
+  }
+
+  /** Chooses the tiers of all harts of this memory: code that runs often is translated, or never is. */
+  translate(options: TranslatorOptions | undefined): void {
+    this.#execution.translate(options);
+  }
+
+  get translation(): TranslatorStatistics {
+    return this.#execution.translator.statistics;
   }
 
   /** Drives an interrupt line from outside: a bit of mip. */
   setInterrupt(line: number, level: 0 | 1): void {
     const bit = 1 << line;
     this.lines = level === 1 ? this.lines | bit : this.lines & ~bit;
-    if (level === 1 && this.#isRunning && (takableInterrupts(this.state, this.#mode) & bit) !== 0) this.#leave();
+    if (level === 1 && this.#isRunning && (takableInterrupts(this.state, this.#mode) & bit) !== 0) this.leave();
   }
 
   /** Ticks of `time` at which the hart's own timer (stimecmp) interrupts, or nothing if it is off. */
@@ -284,7 +295,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   wait(): void {
     this.waiting = true;
     this.#isStale = true;
-    this.#leave();
+    this.leave();
   }
 
   fence(address: bigint | undefined): void {
@@ -426,8 +437,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     }
   }
 
-  /** Ends the stretch after the current instruction. */
-  #leave() {
+  leave(): void {
     if (!this.#isRunning) return;
     this.#deferred += this.state.get32(at.BUDGET);
     this.state.set32(at.BUDGET, 0);

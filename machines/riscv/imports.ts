@@ -7,6 +7,12 @@ const SIGNATURES = {
   decodeRun: ["i32"],
   /** (base, word): decodes a word into SINGLE. */
   decodeSingle: ["i32", "i32"],
+  /** A slot whose count has reached the threshold. */
+  heat: ["i32"],
+  /** (decoded page, bytes' first and last place in it): translated regions were made from these bytes, which change. */
+  dropRegions: ["i32", "i32", "i32"],
+  /** (base, entry's index) → as the region's function: runs it and checks what it did. */
+  checkRegion: ["i32", "i32", "i32"],
   /** (base, page of guest memory) → its decoded page, new and empty. */
   createPage: ["i32", "i32", "i32"],
   /** (base, page of guest memory): forgets its decoded page, since it is data by now. */
@@ -33,6 +39,8 @@ const SIGNATURES = {
 /** Those that give nothing back; of the others the last type is the result's. */
 const SILENT: ReadonlySet<string> = new Set([
   "decodeRun",
+  "heat",
+  "dropRegions",
   "decodeSingle",
   "retirePage",
   "logStore",

@@ -2,7 +2,7 @@
  * Generates the interpreter: one WebAssembly function that runs pre-decoded instructions until its budget is spent.
  * A loop dispatches on the slot's opcode by `br_table`; what a page is left for goes through the fetch TLB.
  */
-import { call, type Callee, i32, i64 } from "../wasm/expression.ts";
+import { call, type Callee, callIndirect, i32, i64, type Prototype } from "../wasm/expression.ts";
 import { ModuleBuilder, readGlobal, writeGlobal } from "../wasm/module.ts";
 import {
   block,
@@ -18,19 +18,24 @@ import {
   store,
   when,
 } from "../wasm/statement.ts";
-import { currentPc, handler, type Machine, saved, slotField, writeRd } from "./handlers.ts";
+import { arrive, count, currentPc, handler, type Machine, saved, slotField, writeRd } from "./handlers.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FETCH_SINGLE, FETCH_TRAPPED } from "./fetch_path.ts";
 import { defineMmu, type Mmu } from "./mmu.ts";
 import { defineMultiply } from "./multiply.ts";
-import { FORMS } from "./opcodes.ts";
+import { FIRST_ENTRY, FORMS } from "./opcodes.ts";
 import { parameter } from "./page_walk.ts";
 import { tlbOffset } from "./translate.ts";
 import { defineSoftFloat } from "./soft_float.ts";
+import { CALL_DEPTH, LEFT, REGION_SIGNATURE } from "./translator/linkage.ts";
 
 /** Pages of the largest memory that a 32-bit WebAssembly memory can have: one module serves every machine. */
-const MAXIMUM_PAGES = 65536;
+export const MAXIMUM_PAGES = 65536;
+/** Beyond what a slot's count can be. */
+export const NEVER = 0x10000;
+/** In `skip`: a region asks that the interpreter runs the next instruction. No slot lies there. */
+const SKIP_NEXT = -1;
 
 /** What the instance exports. */
 export interface InterpreterExports {
@@ -42,6 +47,12 @@ export interface InterpreterExports {
   fenceAddress(base: number, address: bigint): number;
   /** Drops the write translations that lead to a page of guest memory. */
   dropWriters(base: number, source: number): void;
+  /** How often control comes to a place until `heat` is told. */
+  readonly threshold: WebAssembly.Global;
+  /** One of `ENTER_…`. */
+  readonly entering: WebAssembly.Global;
+  /** Accrued exception flags while a hart runs; with the soft-float functions by name, for translated code. */
+  readonly flags: WebAssembly.Global;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -55,11 +66,17 @@ export function interpreterModule(): WebAssembly.Module {
 export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory(1, MAXIMUM_PAGES);
+  module.importTable();
   const imports = importHartFunctions(module);
   const { functions, flags } = defineSoftFloat(module);
+  const threshold = module.global("i32", NEVER), entering = module.global("i32", at.ENTER_DIRECTLY);
+  module.exportGlobal("threshold", threshold);
+  module.exportGlobal("entering", entering);
+  module.exportGlobal("flags", flags);
+  for (const [name, callee] of functions) module.exportFunction(name, callee);
   const intrinsics = new Map([...functions, ...defineMultiply(module)]);
   const mmu = defineMmu(module, imports);
-  defineRun(module, imports, mmu, flags, intrinsics);
+  defineRun(module, imports, mmu, { flags, threshold, entering }, intrinsics);
   return module.finish();
 }
 
@@ -67,7 +84,7 @@ function defineRun(
   module: ModuleBuilder,
   imports: HartImports,
   mmu: Mmu,
-  flags: Machine["flags"],
+  { flags, threshold, entering }: Pick<Machine, "flags" | "threshold" | "entering">,
   intrinsics: ReadonlyMap<string, Callee>,
 ) {
   const intrinsic = (name: string): Callee => {
@@ -78,6 +95,7 @@ function defineRun(
   const operand = (name: string) => {
     throw new Error(`operand "${name}" was left unbound`);
   };
+  const region = module.prototype("region", REGION_SIGNATURE);
   module.function("run", { params: ["i32"], exported: true }, (f) => {
     const m: Machine = {
       base: parameter(f, 0),
@@ -92,6 +110,8 @@ function defineRun(
       address: f.local("i32"),
       kind: f.local("i32"),
       rm: f.local("i32"),
+      opcode: f.local("i32"),
+      skip: f.local("i32"),
       labels: {
         next: label("next"),
         jump: label("jump"),
@@ -100,9 +120,13 @@ function defineRun(
         execute: label("execute"),
         loadSlow: label("loadSlow"),
         storeSlow: label("storeSlow"),
+        hot: label("hot"),
+        region: label("region"),
       },
       mmu,
       flags,
+      threshold,
+      entering,
     };
     const spent = label("spent");
     const again = label("again");
@@ -112,8 +136,9 @@ function defineRun(
       block(spent, [
         loop(again, [
           ...fetch(m, again, spent),
+          ...arriveByFetch(m, imports),
           block(m.labels.jump, [
-            block(m.labels.reload, dispatch(m, imports, spent)),
+            block(m.labels.reload, dispatch(m, imports, region, spent)),
             ...enter(m),
             branch(again),
           ]),
@@ -169,6 +194,16 @@ function fetch(m: Machine, again: Label, spent: Label): Statements {
   ];
 }
 
+function arriveByFetch(m: Machine, imports: HartImports): Statements {
+  return [
+    when(
+      i32.eq(m.skip, i32.const(SKIP_NEXT)),
+      [set(m.skip, m.slot)],
+      count(m, saved(m, [callFor(imports.heat, m.slot)])),
+    ),
+  ];
+}
+
 /** The slot of the instruction at `target` is SINGLE. */
 function enterSingle(m: Machine): Statements {
   return [
@@ -178,7 +213,7 @@ function enterSingle(m: Machine): Statements {
 }
 
 /** The loop over instructions of a page. Falls out to reload; `jump` and `spent` are further out. */
-function dispatch(m: Machine, imports: HartImports, spent: Label): Statements {
+function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: Label): Statements {
   const { labels } = m;
   const cases: { label: Label; body: Statements }[] = [
     { label: label("undecoded"), body: undecoded(m, imports) },
@@ -191,26 +226,62 @@ function dispatch(m: Machine, imports: HartImports, spent: Label): Statements {
     })),
   ];
   const opcodes = cases.map((one) => one.label);
-  let nest: Statements = [
+  const start = label("start");
+  let nest: Statements = [branchTable(opcodes, labels.region, m.opcode)];
+  for (const { label, body } of cases) nest = [block(label, nest), ...body];
+  nest = [
     set(m.budget, i32.sub(m.budget, i32.const(1))),
     when(i32.lt_s(m.budget, i32.const(0)), [set(m.target, currentPc(m)), branch(spent)]),
-    branchTable(opcodes, labels.illegal, slotField(m, at.SLOT_OPCODE)),
+    set(m.opcode, slotField(m, at.SLOT_OPCODE)),
+    loop(start, [block(labels.region, nest), ...enterRegion(m, imports, region, start)]),
   ];
-  for (const { label, body } of cases) nest = [block(label, nest), ...body];
   return [
     loop(labels.next, [
-      block(labels.illegal, [
-        block(labels.execute, [
-          block(labels.storeSlow, [
-            block(labels.loadSlow, nest),
-            ...slowLoad(m),
+      block(labels.hot, [
+        block(labels.illegal, [
+          block(labels.execute, [
+            block(labels.storeSlow, [
+              block(labels.loadSlow, nest),
+              ...slowLoad(m),
+            ]),
+            ...slowStore(m),
           ]),
-          ...slowStore(m),
+          ...execute(m, imports),
         ]),
-        ...execute(m, imports),
+        ...saved(m, [callFor(imports.raiseIllegal, m.base, m.slot)]),
+        branch(labels.reload),
       ]),
-      ...saved(m, [callFor(imports.raiseIllegal, m.base, m.slot)]),
+      ...saved(m, [callFor(imports.heat, m.slot)]),
+      branch(labels.next),
     ]),
+  ];
+}
+
+/** Runs the region that begins at the slot, or its first instruction if a region has asked for that. */
+function enterRegion(m: Machine, imports: HartImports, region: Prototype, start: Label): Statements {
+  const index = i32.sub(m.opcode, i32.const(FIRST_ENTRY));
+  return [
+    when(i32.or(i32.eq(m.slot, m.skip), i32.eq(readGlobal(m.entering), i32.const(at.ENTER_NEVER))), [
+      set(m.skip, i32.const(0)),
+      set(
+        m.opcode,
+        i32.load16_u(i32.add(i32.load(m.base, at.REGION_ENTRIES), i32.shl(index, i32.const(2))), at.ENTRY_OPCODE),
+      ),
+      branch(start),
+    ]),
+    ...refund(m),
+    store.i32(m.base, i32.const(0), at.LAST_JUMP),
+    ...saved(m, [
+      when(
+        readGlobal(m.entering),
+        [set(m.kind, call(imports.checkRegion, m.base, index))],
+        [set(m.kind, callIndirect(region, index, m.base, i32.const(CALL_DEPTH), index))],
+      ),
+    ]),
+    set(m.target, i64.load(m.base, at.PC)),
+    branchIf(m.labels.jump, i32.eq(m.kind, i32.const(LEFT))),
+    set(m.skip, i32.const(SKIP_NEXT)),
+    branch(m.labels.jump),
   ];
 }
 
@@ -234,10 +305,10 @@ function straddling(m: Machine): Statements {
 }
 
 /** On to the next instruction, whose length the slot knows, by way of the fetch TLB if what was decoded may be stale. */
-function advanceBySlot(m: Machine): Statements {
+function advanceBySlot(m: Machine, onward: Statements = [branch(m.labels.next)]): Statements {
   return [
     set(m.slot, i32.add(m.slot, i32.shl(i32.load8_u(m.slot, at.SLOT_LENGTH), i32.const(at.SLOT_SHIFT)))),
-    branchIf(m.labels.next, i32.eq(m.address, i32.const(at.CONTINUE))),
+    when(i32.eq(m.address, i32.const(at.CONTINUE)), onward),
     set(m.target, currentPc(m)),
     branch(m.labels.jump),
   ];
@@ -269,6 +340,6 @@ function execute(m: Machine, imports: HartImports): Statements {
     ...saved(m, [set(m.address, call(imports.execute, m.base, m.slot))]),
     writeGlobal(m.flags, i32.load(m.base, at.FFLAGS)),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
-    ...advanceBySlot(m),
+    ...advanceBySlot(m, arrive(m)),
   ];
 }

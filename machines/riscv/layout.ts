@@ -41,11 +41,17 @@ export const RESERVED_VALUE = 0x358;
 export const CODE_MAP = 0x360;
 /** i32: address of the map of pages of guest memory to which stores are told first (`logged_stores.ts`). */
 export const LOGGED_MAP = 0x364;
+/** i32: address of the table of entries of translated regions: u16 opcode that the slot had, u16 ordinal in the region. */
+export const REGION_ENTRIES = 0x378;
+export const ENTRY_BYTES = 4;
+export const ENTRY_OPCODE = 0, ENTRY_ORDINAL = 2;
 /** i32: lengths of the two tables below. */
 export const PMP_COUNT = 0x368;
 export const RANGE_COUNT = 0x36c;
 /** i32: the word that is decoded in `SINGLE`; its low two bits are never 00 after use. */
 export const SINGLE_WORD = 0x370;
+/** i32: the slot of the last register jump that the interpreter ran or that translated code was left by, or 0. */
+export const LAST_JUMP = 0x374;
 /** Three slots that run one instruction apart from any page: it straddles pages or lies outside of guest memory. */
 export const SINGLE = 0x380;
 
@@ -125,6 +131,7 @@ export const SLOT_IMM = 8; // i32; a near branch's distance in slots' bytes; the
 export const SLOT_RS3 = 8; // u16
 export const SLOT_LENGTH = 12; // u8
 export const SLOT_RM = 13; // u8
+export const SLOT_COUNT = 14; // u16; how often control came here otherwise than from the instruction before
 
 /** A decoded page: its slots, one sentinel, then a header. */
 export const PAGE_BYTES = 4096;
@@ -133,7 +140,13 @@ export const PAGE_SENTINEL = (PAGE_BYTES / 2) * SLOT_BYTES;
 export const PAGE_SOURCE = PAGE_SENTINEL + SLOT_BYTES;
 /** i32: stores to the page since it was decoded. */
 export const PAGE_STORES = PAGE_SOURCE + 4;
+/** i64: one bit for each 64 bytes of the page from which translated regions were made. */
+export const PAGE_TRANSLATED = PAGE_STORES + 4;
+export const GRANULE_SHIFT = 6;
 export const DECODED_PAGE_BYTES = PAGE_SENTINEL + 2 * SLOT_BYTES;
+
+/** How the interpreter enters translated regions: at once, not at all, or by way of TypeScript, which checks them. */
+export const ENTER_DIRECTLY = 0, ENTER_NEVER = 1, ENTER_CHECKED = 2;
 
 /** What TypeScript and the memory functions answer: go on, the program counter changed, or fetch again. */
 export const CONTINUE = 0, RELOAD = 1, FETCH_AGAIN = 2;

@@ -40,7 +40,7 @@ export interface Mmu extends FetchPath {
 }
 
 export function defineMmu(module: ModuleBuilder, imports: HartImports): Mmu {
-  const clearSlots = defineClearSlots(module);
+  const clearSlots = defineClearSlots(module, imports);
   const translate = makeTranslate(imports, definePageWalk(module, imports, clearSlots));
 
   const locate = module.function(

@@ -9,6 +9,9 @@ const high = (x: Expr) => i64.shr_u(x, i64.const(32));
 /** All ones if negative. */
 const sign = (x: Expr) => i64.shr_s(x, i64.const(63));
 
+/** Names of the intrinsics that `defineMultiply` defines. */
+export const MULTIPLY: ReadonlySet<string> = new Set(["mulhu", "mulh", "mulhsu"]);
+
 /** Defines `mulhu`, `mulh` and `mulhsu`. */
 export function defineMultiply(module: ModuleBuilder): Map<string, Callee> {
   const signature = { params: ["i64", "i64"], results: ["i64"] } as const;

@@ -31,14 +31,23 @@ export const page = (address: Expr) => i64.and(address, i64.const(PAGE_MASK));
 export const inPage = (address: Expr) => i32.and(address, i32.const(at.PAGE_BYTES - 1));
 
 /** (base, address in guest memory, bytes): undecodes the slots that begin in or reach into these bytes of one page. */
-export function defineClearSlots(module: ModuleBuilder): Callee {
+export function defineClearSlots(module: ModuleBuilder, imports: HartImports): Callee {
   return module.function("clearSlots", { params: ["i32", "i32", "i32"] }, (f) => {
     const base = parameter(f, 0), address = parameter(f, 1), bytes = parameter(f, 2);
     const code = f.local("i32"), first = f.local("i32");
+    const granule = (place: Expr) => i64.extend_i32_u(i32.shr_u(place, i32.const(at.GRANULE_SHIFT)));
+    const last = i32.sub(bytes, i32.const(1));
+    const granules = i64.and(
+      i64.shl(i64.const(-1), granule(inPage(address))),
+      i64.shr_u(i64.const(-1), i64.sub(i64.const(63), granule(last))),
+    );
     return [
       set(code, decodedPage(base, address)),
       when(i32.eqz(code), [giveBack()]),
       set(bytes, i32.add(inPage(address), bytes)),
+      when(i64.ne(i64.and(i64.load(code, at.PAGE_TRANSLATED), granules), i64.const(0)), [
+        run(imports.dropRegions, code, inPage(address), last),
+      ]),
       // An instruction that begins two bytes earlier may reach in.
       set(first, i32.and(i32.sub(inPage(address), i32.const(2)), i32.const(-2))),
       when(i32.lt_s(first, i32.const(0)), [set(first, i32.const(0))]),

@@ -19,6 +19,7 @@ import { type GuestClock, HostClock, InstructionClock } from "../guest_clock.ts"
 import { planBoot } from "../loader/firmware.ts";
 import { type DeviceTree, readDeviceTree } from "../loader/flattened_device_tree.ts";
 import type { Hart } from "../riscv/hart.ts";
+import { DEFAULT_TRANSLATION } from "../riscv/translator/translator.ts";
 import { addDevice } from "./add_device.ts";
 import { type Board, boardMemoryBytes, wireBoard } from "./board.ts";
 import { describeVirt } from "./device_tree.ts";
@@ -124,6 +125,10 @@ export class VirtMachine {
         legacyVirtio: options.legacyVirtio ?? true,
         epoch: options.epoch ?? (instructionClock ? REPEATABLE_EPOCH : Date.now()),
       });
+      const { accelerator = "jit" } = options;
+      if (accelerator !== "interp") {
+        harts[0]?.translate({ ...DEFAULT_TRANSLATION, isChecked: accelerator === "check" });
+      }
       this.#execution = new Execution({
         world,
         timers: this.clock,

@@ -6,7 +6,15 @@ import type { HostedCharacterBackend } from "../backends/character.ts";
 import type { EntropySource } from "../backends/entropy.ts";
 import type { BootFiles } from "../loader/firmware.ts";
 
+/**
+ * How the harts run: all code is interpreted, or what is run often is translated to WebAssembly; "check" runs what is
+ * translated in the interpreter, too, and compares.
+ */
+export type Accelerator = "interp" | "jit" | "check";
+
 export interface VirtOptions extends BootFiles {
+  /** Default "jit". */
+  readonly accelerator?: Accelerator;
   /** Names the machine in `mtree` and messages. Default "machine". */
   readonly name?: string;
   /** 1 to 8; default 1. */

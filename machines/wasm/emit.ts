@@ -27,6 +27,8 @@ export class Emitter {
   readonly #out: Bytes;
   readonly #meaning: Meaning;
   readonly #labels: (Label | undefined)[] = [];
+  /** Where in the output unlikely branches stand. */
+  readonly unlikely: number[] = [];
 
   constructor(out: Bytes, meaning: Meaning = NO_MEANING) {
     this.#out = out;
@@ -72,6 +74,11 @@ export class Emitter {
         for (const arg of e.args) this.expression(arg);
         out.byte(0x10).unsigned(e.callee.index);
         return;
+      case "callIndirect":
+        for (const arg of e.args) this.expression(arg);
+        this.expression(e.position);
+        out.byte(0x11).unsigned(e.callee.typeIndex).unsigned(0);
+        return;
       case "intrinsic": {
         const callee = this.#meaning.intrinsic(e.name);
         checkArguments(callee, e.args);
@@ -111,6 +118,7 @@ export class Emitter {
         return;
       case "if":
         this.expression(s.condition);
+        if (s.isUnlikely) this.unlikely.push(out.length);
         out.byte(IF).byte(EMPTY);
         this.#labels.push(undefined);
         this.statements(s.then);
@@ -131,6 +139,7 @@ export class Emitter {
         return;
       case "branch":
         if (s.condition) this.expression(s.condition);
+        if (s.isUnlikely) this.unlikely.push(out.length);
         out.byte(s.condition ? 0x0d : 0x0c).unsigned(this.#depth(s.label));
         return;
       case "branchTable":
@@ -147,6 +156,15 @@ export class Emitter {
         for (const arg of s.args) this.expression(arg);
         out.byte(0x10).unsigned(s.callee.index);
         for (const _ of s.callee.results) out.byte(DROP);
+        return;
+      case "tailCall":
+        for (const arg of s.args) this.expression(arg);
+        out.byte(0x12).unsigned(s.callee.index);
+        return;
+      case "tailCallIndirect":
+        for (const arg of s.args) this.expression(arg);
+        this.expression(s.position);
+        out.byte(0x13).unsigned(s.callee.typeIndex).unsigned(0);
         return;
       case "setGlobal":
         this.expression(s.value);

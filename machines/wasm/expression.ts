@@ -21,6 +21,15 @@ export interface Callee {
   index: number;
 }
 
+/** What functions of the table have in common. */
+export interface Prototype {
+  readonly name: string;
+  readonly params: readonly ValueType[];
+  readonly results: readonly ValueType[];
+  /** Index in the module's types. */
+  readonly typeIndex: number;
+}
+
 export type Expr =
   | Local
   | { readonly kind: "const"; readonly type: ValueType; readonly value: number | bigint }
@@ -38,6 +47,14 @@ export type Expr =
   /** Like `select`, but only the chosen side is evaluated. */
   | { readonly kind: "choose"; readonly type: ValueType; readonly then: Expr; readonly else: Expr; readonly if: Expr }
   | { readonly kind: "call"; readonly type: ValueType; readonly callee: Callee; readonly args: readonly Expr[] }
+  /** Calls the function at a position of the imported table. */
+  | {
+    readonly kind: "callIndirect";
+    readonly type: ValueType;
+    readonly callee: Prototype;
+    readonly args: readonly Expr[];
+    readonly position: Expr;
+  }
   /** A function known by name only; the consumer says which one it is (multiply-high, soft float …). */
   | { readonly kind: "intrinsic"; readonly type: ValueType; readonly name: string; readonly args: readonly Expr[] }
   | { readonly kind: "tee"; readonly type: ValueType; readonly local: Local; readonly value: Expr }
@@ -259,6 +276,14 @@ export function call(callee: Callee, ...args: Expr[]): Expr {
   return { kind: "call", type, callee, args };
 }
 
+/** @throws TypeError if the function does not give exactly one value or the arguments do not fit. */
+export function callIndirect(callee: Prototype, position: Expr, ...args: Expr[]): Expr {
+  const [type, ...more] = callee.results;
+  if (!type || more.length > 0) throw new TypeError(`${callee.name} does not give exactly one value`);
+  checkArguments(callee, args);
+  return { kind: "callIndirect", type, callee, args, position };
+}
+
 export function intrinsic(type: ValueType, name: string, ...args: Expr[]): Expr {
   return { kind: "intrinsic", type, name, args };
 }
@@ -269,7 +294,7 @@ export function tee(local: Local, value: Expr): Expr {
   return { kind: "tee", type: local.type, local, value };
 }
 
-export function checkArguments(callee: Callee, args: readonly Expr[]) {
+export function checkArguments(callee: Pick<Callee, "name" | "params">, args: readonly Expr[]) {
   if (args.length !== callee.params.length || args.some((arg, i) => arg.type !== callee.params[i])) {
     throw new TypeError(`${callee.name} takes (${callee.params.join(", ")}), not (${args.map((a) => a.type)})`);
   }

@@ -1,5 +1,6 @@
 /** Looks into expression trees and replaces their operands: how semantics become code of a particular consumer. */
 import type { Expr } from "./expression.ts";
+import type { Signature } from "./module.ts";
 
 function children(e: Expr): readonly Expr[] {
   switch (e.kind) {
@@ -7,6 +8,8 @@ function children(e: Expr): readonly Expr[] {
     case "call":
     case "intrinsic":
       return e.args;
+    case "callIndirect":
+      return [...e.args, e.position];
     case "load":
       return [e.address];
     case "select":
@@ -28,6 +31,12 @@ export function countOperands(e: Expr, counts: Map<string, number> = new Map()):
   return counts;
 }
 
+/** Adds the intrinsics that the expression calls, with their signatures. */
+export function collectIntrinsics(e: Expr, found: Map<string, Signature>): void {
+  if (e.kind === "intrinsic") found.set(e.name, { params: e.args.map((arg) => arg.type), results: [e.type] });
+  for (const child of children(e)) collectIntrinsics(child, found);
+}
+
 /** The same expression with every operand replaced. */
 export function replaceOperands(e: Expr, meaning: (name: string) => Expr): Expr {
   const inside = (child: Expr) => replaceOperands(child, meaning);
@@ -38,6 +47,8 @@ export function replaceOperands(e: Expr, meaning: (name: string) => Expr): Expr 
     case "call":
     case "intrinsic":
       return { ...e, args: e.args.map(inside) };
+    case "callIndirect":
+      return { ...e, args: e.args.map(inside), position: inside(e.position) };
     case "load":
       return { ...e, address: inside(e.address) };
     case "select":

@@ -1,5 +1,13 @@
 /** WebAssembly statements over the expression trees of `expression.ts`: structured control flow, stores, calls. */
-import { type Callee, checkArguments, type Expr, type Local, type MemoryOp, type ValueType } from "./expression.ts";
+import {
+  type Callee,
+  checkArguments,
+  type Expr,
+  type Local,
+  type MemoryOp,
+  type Prototype,
+  type ValueType,
+} from "./expression.ts";
 
 /** The target of a branch: the end of a block or the start of a loop. Compared by identity. */
 export interface Label {
@@ -15,12 +23,26 @@ export type Statement =
     readonly offset: number;
     readonly value: Expr;
   }
-  | { readonly kind: "if"; readonly condition: Expr; readonly then: Statements; readonly else: Statements }
+  | {
+    readonly kind: "if";
+    readonly condition: Expr;
+    readonly then: Statements;
+    readonly else: Statements;
+    readonly isUnlikely?: boolean;
+  }
   | { readonly kind: "block" | "loop"; readonly label: Label; readonly body: Statements }
-  | { readonly kind: "branch"; readonly label: Label; readonly condition?: Expr }
+  | { readonly kind: "branch"; readonly label: Label; readonly condition?: Expr; readonly isUnlikely?: boolean }
   | { readonly kind: "branchTable"; readonly labels: readonly Label[]; readonly otherwise: Label; readonly index: Expr }
   | { readonly kind: "return"; readonly values: readonly Expr[] }
   | { readonly kind: "call"; readonly callee: Callee; readonly args: readonly Expr[] }
+  /** Ends this function by another one, whose result it gives: the stack does not grow. */
+  | { readonly kind: "tailCall"; readonly callee: Callee; readonly args: readonly Expr[] }
+  | {
+    readonly kind: "tailCallIndirect";
+    readonly callee: Prototype;
+    readonly args: readonly Expr[];
+    readonly position: Expr;
+  }
   | { readonly kind: "setGlobal"; readonly index: number; readonly value: Expr }
   | { readonly kind: "fill"; readonly start: Expr; readonly value: Expr; readonly length: Expr }
   | { readonly kind: "copy"; readonly to: Expr; readonly from: Expr; readonly length: Expr }
@@ -59,6 +81,11 @@ export function when(condition: Expr, then: Statements, otherwise: Statements = 
   return { kind: "if", condition, then, else: otherwise };
 }
 
+/** A condition that hardly ever holds: the engine is told so. */
+export function whenRarely(condition: Expr, then: Statements): Statement {
+  return { kind: "if", condition, then, else: [], isUnlikely: true };
+}
+
 /** A block: branching to its label leaves it. */
 export function block(label: Label, body: Statements): Statement {
   return { kind: "block", label, body };
@@ -77,6 +104,11 @@ export function branchIf(label: Label, condition: Expr): Statement {
   return { kind: "branch", label, condition };
 }
 
+/** A branch that is hardly ever taken: the engine is told so. */
+export function branchRarely(label: Label, condition: Expr): Statement {
+  return { kind: "branch", label, condition, isUnlikely: true };
+}
+
 export function branchTable(labels: readonly Label[], otherwise: Label, index: Expr): Statement {
   return { kind: "branchTable", labels, otherwise, index };
 }
@@ -89,6 +121,16 @@ export function giveBack(...values: Expr[]): Statement {
 export function run(callee: Callee, ...args: Expr[]): Statement {
   checkArguments(callee, args);
   return { kind: "call", callee, args };
+}
+
+export function tailCall(callee: Callee, ...args: Expr[]): Statement {
+  checkArguments(callee, args);
+  return { kind: "tailCall", callee, args };
+}
+
+export function tailCallIndirect(callee: Prototype, position: Expr, ...args: Expr[]): Statement {
+  checkArguments(callee, args);
+  return { kind: "tailCallIndirect", callee, args, position };
 }
 
 export function fill(start: Expr, value: Expr, length: Expr): Statement {

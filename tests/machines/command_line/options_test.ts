@@ -56,7 +56,7 @@ const refused: [string, string][] = [
   ["-cpu sifive-u54", "there is no such CPU"],
   ["-cpu rv64,zba=true", "zba=on is not supported: the harts are RV64GC with Sstc"],
   ["-cpu rv64,f=false", "f=off is not supported"],
-  ["-accel kvm", "accel=kvm is not supported; possible: interp, tcg"],
+  ["-accel kvm", "accel=kvm is not supported; possible: interp, jit, check, tcg"],
   ["-drive format=raw", "-drive needs file=…"],
   ["-drive file=a,format=qcow2", "format=qcow2 is not supported; possible: raw"],
   ["-drive file=a,id=d -drive file=b,id=d", "there are two drives 'd'"],

@@ -1,0 +1,24 @@
+/** What regions, the interpreter and the regions' module agree on: how a region is called and what it gives back. */
+import type { Callee, Prototype } from "../../wasm/expression.ts";
+import type { Global } from "../../wasm/module.ts";
+
+/** What a region gives back: go on at PC in any way, or let the interpreter run the instruction at PC. */
+export const LEFT = 0, INTERPRET = 1;
+/** (base, depth, entry's index in the table). */
+export const REGION_SIGNATURE = { params: ["i32", "i32", "i32"], results: ["i32"] } as const;
+/** Guest calls that nest as calls on the host's stack. */
+export const CALL_DEPTH = 256;
+
+/** What the regions of a module share. Functions: (base, depth, target) → LEFT or INTERPRET, after running the region there, if any. */
+export interface Linkage {
+  readonly region: Prototype;
+  /** Base of the only hart. */
+  readonly hart: number | undefined;
+  /** (address in guest memory): told of every store, if regions are checked. */
+  readonly log: Callee | undefined;
+  /** Accrued exception flags of the soft-float functions. */
+  readonly flags: Global;
+  readonly enter: Callee;
+  /** The same, and the host's stack does not grow. */
+  readonly follow: Callee;
+}

@@ -1,0 +1,180 @@
+/** The WebAssembly function of a region: control flow, budget, calls and exits around the code of its instructions. */
+import { call, callIndirect, type Expr, i32, i64 } from "../../wasm/expression.ts";
+import type { FunctionBuilder } from "../../wasm/module.ts";
+import {
+  block,
+  branch,
+  branchIf,
+  branchTable,
+  giveBack,
+  label,
+  set,
+  type Statements,
+  store,
+  tailCall,
+  when,
+} from "../../wasm/statement.ts";
+import * as at from "../layout.ts";
+import { FIRST_ENTRY } from "../opcodes.ts";
+import { parameter } from "../page_walk.ts";
+import { CALL_DEPTH, INTERPRET, LEFT, type Linkage } from "./linkage.ts";
+import { structured } from "./control_flow.ts";
+import { type Block, isCall, isReturn, type Shape, type Step } from "./discovery.ts";
+import { RegionState } from "./region_state.ts";
+import { bound, type FloatUnit, stepCode } from "./step_code.ts";
+
+export function regionCode(
+  f: FunctionBuilder,
+  { page, blocks, entries }: Shape,
+  linkage: Linkage,
+): Statements {
+  const region = new RegionState(f, blocks, linkage);
+  const nodes = new Map(blocks.map(({ offset }, node) => [offset, node]));
+  const inside = (...places: number[]) => places.map((place) => nodes.get(place)).filter((node) => node !== undefined);
+  const graph = blocks.map(({ end }) => {
+    if (end.kind === "goto") return inside(end.to);
+    if (end.kind === "branch") return inside(end.to, end.otherwise);
+    return isCall(end.step.decoded) ? inside(end.step.offset + end.step.decoded.length) : inside(...end.seen);
+  });
+  const slotOf = (offset: number) => page + (offset << at.SLOT_SHIFT);
+  const code = (node: number, go: (to: number) => Statements): Statements => {
+    const one = blocks[node];
+    if (!one) throw new Error(`the region has no block ${node}`);
+    const to = (offset: number): Statements => {
+      const target = nodes.get(offset);
+      return target === undefined ? region.leaveFor(region.addressOf(offset)) : go(target);
+    };
+    return blockCode(region, one, to, (place) => calleeCode(region, linkage, page, place), slotOf);
+  };
+  const { base, depth, target } = region;
+  const departure = [...region.spill(), store.i64(base, target, at.PC)];
+  const index = parameter(f, 2);
+  const ordinal = i32.load16_u(
+    i32.add(i32.load(base, at.REGION_ENTRIES), i32.shl(index, i32.const(2))),
+    at.ENTRY_ORDINAL,
+  );
+  return [
+    ...region.enter(),
+    ...(entries.length > 1 ? [set(index, ordinal)] : []),
+    block(region.exit, [
+      block(region.leave, [
+        block(region.back, structured(graph, entries, index, code)),
+        // A caller on the host's stack, if there is one, goes on by itself.
+        when(i32.eq(depth, i32.const(CALL_DEPTH)), [branch(region.leave)]),
+        ...departure,
+        giveBack(i32.const(LEFT)),
+      ]),
+      ...departure,
+      tailCall(linkage.follow, base, depth, target),
+    ]),
+    ...region.settle(),
+    giveBack(i32.const(INTERPRET)),
+  ];
+}
+
+/** The statements that run the callee at `target`, which is at a place in this page or anywhere, and set `status`. */
+type CalleeCode = (place: number | undefined) => Statements;
+
+/** The budget is paid for the whole block at its head; exits refund what has not been started. */
+function blockCode(
+  region: RegionState,
+  { offset, steps, end, count }: Block,
+  to: (offset: number) => Statements,
+  callee: CalleeCode,
+  slotOf: (offset: number) => number,
+): Statements {
+  const float: FloatUnit = { isOn: false, isDirty: false };
+  const { budget } = region;
+  return [
+    set(budget, i32.sub(budget, i32.const(count))),
+    ...region.exitIf(i32.lt_s(budget, i32.const(0)), offset, count),
+    ...steps.flatMap((step, i) => stepCode(region, step, count - i, float)),
+    ...endCode(region, end, to, callee, slotOf),
+  ];
+}
+
+function endCode(
+  region: RegionState,
+  end: Block["end"],
+  to: (offset: number) => Statements,
+  callee: CalleeCode,
+  slotOf: (offset: number) => number,
+): Statements {
+  if (end.kind === "goto") return to(end.to);
+  const { step } = end;
+  const { decoded, offset } = step;
+  const s = decoded.instruction.semantics;
+  if (end.kind === "branch") {
+    if (s.shape !== "branch") throw new Error(`${decoded.instruction.name} does not branch`);
+    return [when(bound(region, step, s.taken), to(end.to), to(end.otherwise))];
+  }
+  if (s.shape !== "jump") throw new Error(`${decoded.instruction.name} does not jump`);
+  const target = end.to === undefined ? bound(region, step, s.target) : region.addressOf(end.to);
+  if (isReturn(decoded)) return region.leaveFor(target, region.back);
+  if (!isCall(decoded)) return jumpCode(region, target, end.seen, slotOf(offset), to);
+  return callCode(region, step, target, to, callee(end.to));
+}
+
+/** Goes on in the region if the target is one of those that were seen before, by a table over the page's halfwords. */
+function jumpCode(
+  region: RegionState,
+  target: Expr,
+  seen: readonly number[],
+  slot: number,
+  to: (offset: number) => Statements,
+): Statements {
+  const { base, page } = region;
+  const first = Math.min(...seen), elsewhere = label("elsewhere");
+  const leave = [store.i32(base, i32.const(slot), at.LAST_JUMP), branch(region.leave)];
+  if (seen.length === 0) return [set(region.target, target), ...leave];
+  const labels = new Map(seen.map((place) => [place, label(`place ${place}`)]));
+  const places = Array.from({ length: (Math.max(...seen) - first) / 2 + 1 }, (_, i) => first + 2 * i);
+  const halfword = i32.shr_u(i32.sub(i32.wrap_i64(i64.sub(region.target, page)), i32.const(first)), i32.const(1));
+  let nest: Statements = [
+    branchIf(elsewhere, i64.ne(i64.and(region.target, i64.const(-at.PAGE_BYTES)), page)),
+    branchTable(places.map((place) => labels.get(place) ?? elsewhere), elsewhere, halfword),
+  ];
+  for (const [place, here] of labels) nest = [block(here, nest), ...to(place)];
+  return [set(region.target, target), block(elsewhere, nest), ...leave];
+}
+
+/** Runs the callee's region, if there is one, and goes on behind the call if it comes back there. */
+function callCode(
+  region: RegionState,
+  { offset, decoded }: Step,
+  target: Expr,
+  to: (offset: number) => Statements,
+  callee: Statements,
+): Statements {
+  const { base, status } = region;
+  const returns = offset + decoded.length;
+  const back = region.addressOf(returns);
+  return [
+    set(region.target, target),
+    ...region.write("x", decoded.rd, back),
+    ...region.spill(),
+    store.i64(base, region.target, at.PC),
+    ...callee,
+    when(i32.or(status, i64.ne(i64.load(base, at.PC), back)), [giveBack(status)]),
+    ...region.reload(),
+    ...to(returns),
+  ];
+}
+
+function calleeCode(region: RegionState, linkage: Linkage, page: number, place: number | undefined): Statements {
+  const { base, depth, target, status, entry } = region;
+  if (place === undefined || place < 0 || place >= at.PAGE_BYTES) {
+    return [set(status, call(linkage.enter, base, depth, target))];
+  }
+  // What is in this page is mapped as this region is, and its slot is known.
+  const slot = page + (place << at.SLOT_SHIFT);
+  const index = i32.sub(i32.load16_u(i32.const(slot), at.SLOT_OPCODE), i32.const(FIRST_ENTRY));
+  const next = i32.sub(depth, i32.const(1));
+  return [
+    set(entry, index),
+    set(status, i32.const(LEFT)),
+    when(i32.and(i32.ge_s(entry, i32.const(0)), i32.ne(depth, i32.const(0))), [
+      set(status, callIndirect(linkage.region, entry, base, next, entry)),
+    ]),
+  ];
+}

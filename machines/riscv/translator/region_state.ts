@@ -1,0 +1,232 @@
+/**
+ * What a region's function keeps in locals while it runs: the guest's registers, the budget, and where it is. Registers
+ * are loaded when it is entered and stored when it is left, wherever that is.
+ */
+import { type Callee, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
+import type { FunctionBuilder, Global } from "../../wasm/module.ts";
+import {
+  branch,
+  branchRarely,
+  type Label,
+  label,
+  run,
+  set,
+  type Statement,
+  type Statements,
+  store,
+} from "../../wasm/statement.ts";
+import * as at from "../layout.ts";
+import { layoutOf, registerFiles } from "../operands.ts";
+import { parameter } from "../page_walk.ts";
+import { INSTRUCTIONS } from "../table.ts";
+import type { Block, Step } from "./discovery.ts";
+import type { Linkage } from "./linkage.ts";
+
+/** Bits of an exit code: the place in the page, and above them what goes back to the budget. */
+const PLACE_BITS = 12;
+
+type File = "x" | "f";
+
+/** One of the 64 registers of the two files. */
+interface Register {
+  readonly local: Local;
+  readonly field: number;
+  readonly isWritten: boolean;
+}
+
+/** A page that was found in the TLB. Nothing in a region, nor what it calls, changes the TLB. */
+export interface Window {
+  /** i64: the page's virtual address. */
+  readonly page: Local;
+  /** i32: from virtual address to guest memory. */
+  readonly distance: Local;
+}
+
+export class RegionState {
+  readonly base: Local;
+  /** Calls that may still nest. */
+  readonly depth: Local;
+  /** i64: virtual address of the page. */
+  readonly page: Local;
+  readonly budget: Local;
+  /** The TLB context for loads and stores. */
+  readonly tlb: Local;
+  /** i64: address of a memory access. */
+  readonly address: Local;
+  /** i32: TLB entry of it, then where it is in guest memory. */
+  readonly entry: Local;
+  /** i64: where a jump goes. */
+  readonly target: Local;
+  /** i32: place and refund of a side exit. */
+  readonly place: Local;
+  readonly old: Local;
+  readonly status: Local;
+  readonly rm: Local;
+  /** Pages that accesses by one register went to last: key is the register and the table. */
+  readonly #windows: ReadonlyMap<string, Window>;
+  /** Leaves in the middle of a block: the interpreter runs the instruction at `place`. */
+  readonly exit: Label = label("exit");
+  /** Leaves for `target`; `back` where it is probably a caller. */
+  readonly leave: Label = label("leave");
+  readonly back: Label = label("back");
+  readonly #registers: ReadonlyMap<string, Register>;
+  readonly #hart: number | undefined;
+  readonly #log: Callee | undefined;
+  readonly flags: Global;
+
+  constructor(f: FunctionBuilder, blocks: readonly Block[], linkage: Linkage) {
+    this.flags = linkage.flags;
+    this.#log = linkage.log;
+    this.base = parameter(f, 0);
+    this.#hart = linkage.hart;
+    this.depth = parameter(f, 1);
+    this.page = f.local("i64");
+    this.budget = f.local("i32");
+    this.tlb = f.local("i32");
+    this.address = f.local("i64");
+    this.entry = f.local("i32");
+    this.target = f.local("i64");
+    this.place = f.local("i32");
+    this.old = f.local("i64");
+    this.status = f.local("i32");
+    this.rm = f.local("i32");
+    this.#registers = registersOf(f, blocks);
+    this.#windows = windowsOf(f, blocks);
+  }
+
+  read(file: File, number: number): Expr {
+    if (file === "x" && number === 0) return i64.const(0);
+    return this.#register(file, number).local;
+  }
+
+  /** Nothing if the register is x0: then the value must have no effect. */
+  write(file: File, number: number, value: Expr): Statements {
+    return file === "x" && number === 0 ? [] : [set(this.#register(file, number).local, value)];
+  }
+
+  /** Where accesses by this register to this table went last, if the region remembers that. */
+  window(register: number, table: number): Window | undefined {
+    return this.#windows.get(windowKey(register, table));
+  }
+
+  /** Takes over the hart's state; PC is in the page. */
+  enter(): Statements {
+    return [
+      // No page has this address.
+      ...[...this.#windows.values()].map(({ page }) => set(page, i64.const(1))),
+      // A constant spares the engine's bounds checks of registers.
+      ...(this.#hart === undefined ? [] : [set(this.base, i32.const(this.#hart))]),
+      set(this.page, i64.and(i64.load(this.base, at.PC), i64.const(-at.PAGE_BYTES))),
+      set(this.tlb, i32.load(this.base, at.DATA_TLB)),
+      ...this.reload(),
+    ];
+  }
+
+  reload(): Statements {
+    const registers = [...this.#registers.values()];
+    return [
+      set(this.budget, i32.load(this.base, at.BUDGET)),
+      ...registers.map(({ local, field }) => set(local, i64.load(this.base, field))),
+    ];
+  }
+
+  spill(): Statements {
+    const written = [...this.#registers.values()].filter((register) => register.isWritten);
+    return [
+      ...written.map(({ local, field }) => store.i64(this.base, local, field)),
+      store.i32(this.base, this.budget, at.BUDGET),
+    ];
+  }
+
+  /** Before a store to `entry`: what is there may have to be restored. */
+  logStore(): Statements {
+    return this.#log ? [run(this.#log, this.entry)] : [];
+  }
+
+  /** Address of a place relative to the page. */
+  addressOf(offset: number): Expr {
+    return i64.add(this.page, i64.const(offset));
+  }
+
+  /** Leaves before the instruction at `offset` if the condition holds, giving back what has not been started. */
+  exitIf(condition: Expr, offset: number, refund: number): Statements {
+    return [set(this.place, i32.const(offset | (refund << PLACE_BITS))), branchRarely(this.exit, condition)];
+  }
+
+  /** Behind `exit`: PC and budget as the interpreter wants them. */
+  settle(): Statements {
+    const inPage = i32.and(this.place, i32.const(at.PAGE_BYTES - 1));
+    return [
+      set(this.budget, i32.add(this.budget, i32.shr_u(this.place, i32.const(PLACE_BITS)))),
+      store.i64(this.base, i64.add(this.page, i64.extend_i32_u(inPage)), at.PC),
+      ...this.spill(),
+    ];
+  }
+
+  leaveFor(target: Expr, label: Label = this.leave): Statement[] {
+    return [set(this.target, target), branch(label)];
+  }
+
+  #register(file: File, number: number): Register {
+    const register = this.#registers.get(file + number);
+    if (!register) throw new Error(`${file}${number} is not a register of this region`);
+    return register;
+  }
+}
+
+/** Register operands of each instruction of the table, and their files. */
+const OPERANDS = INSTRUCTIONS.map((instruction) => {
+  const files = registerFiles(instruction);
+  return layoutOf(instruction.format).operands
+    .filter((operand) => operand !== "imm")
+    .map((operand) => ({ operand, file: files[operand] }));
+});
+
+/** The registers that the region's instructions name. */
+function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<string, Register> {
+  const named = new Map<string, { file: File; number: number; isWritten: boolean }>();
+  const add = ({ decoded }: Step) => {
+    for (const { operand, file } of OPERANDS[decoded.index] ?? []) {
+      const number = decoded[operand];
+      const key = file + number;
+      const known = named.get(key);
+      if (!known) named.set(key, { file, number, isWritten: operand === "rd" });
+      else if (operand === "rd") known.isWritten = true;
+    }
+  };
+  for (const { steps, end } of blocks) {
+    steps.forEach(add);
+    if ("step" in end) add(end.step);
+  }
+  named.delete("x0");
+  const registers = [...named].map(([key, { file, number, isWritten }]): [string, Register] => [key, {
+    local: f.local("i64"),
+    field: (file === "x" ? at.X : at.F) + 8 * number,
+    isWritten,
+  }]);
+  return new Map(registers);
+}
+
+/** Accesses from which on it pays to remember the page; one in a loop counts as that many. */
+const WINDOW_FROM = 6;
+
+const windowKey = (register: number, table: number) => `${register}/${table}`;
+
+/** Windows for the registers by which memory is accessed often. */
+function windowsOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<string, Window> {
+  const loops = blocks.flatMap(({ offset, end }) =>
+    end.kind !== "jump" && end.to <= offset ? [{ from: end.to, to: offset }] : []
+  );
+  const counts = new Map<string, number>();
+  for (const { offset, steps } of blocks) {
+    const isLooping = loops.some(({ from, to }) => offset >= from && offset <= to);
+    for (const { decoded } of steps) {
+      const { shape } = decoded.instruction.semantics;
+      if (shape !== "load" && shape !== "store") continue;
+      const key = windowKey(decoded.rs1, shape === "load" ? at.READ_TABLE : at.WRITE_TABLE);
+      counts.set(key, (counts.get(key) ?? 0) + (isLooping ? WINDOW_FROM : 1));
+    }
+  }
+  const often = [...counts].filter(([, count]) => count >= WINDOW_FROM);
+  return new Map(often.map(([key]) => [key, { page: f.local("i64"), distance: f.local("i32") }]));
+}

@@ -1,0 +1,158 @@
+/** Control that leaves the ordinary path: deep calls, switches, returns to elsewhere, code that changes under its caller. */
+import { assert, assertEquals } from "@std/assert";
+import type { Assembler } from "../../../../machines/riscv/assemble.ts";
+import { x } from "../../../../machines/riscv/registers.ts";
+import { Bench, RAM } from "../bare_metal.ts";
+
+const { zero, ra, sp, t0, t1, t2, a0, a1, s0, s1 } = x;
+const STACK = RAM + 0x30_0000n;
+
+function run(write: (asm: Assembler) => void): Bench {
+  const bench = new Bench();
+  bench.hart.translate({ threshold: 2, limit: 64, eager: true });
+  bench.load((asm) => {
+    write(asm);
+    asm.label("end");
+    asm.wfi();
+    asm.j("end");
+  });
+  bench.hart.run(3_000_000);
+  assert(bench.hart.waiting, `did not end: pc ${bench.hart.pc.toString(16)}`);
+  assert(bench.hart.translation.translated > 0, "nothing was translated");
+  return bench;
+}
+
+Deno.test("guest calls may nest deeper than the host's stack allows", () => {
+  const bench = run((asm) => {
+    asm.li(sp, STACK);
+    asm.li(s1, 5);
+    asm.label("round");
+    asm.li(a0, 20000);
+    asm.call("sum");
+    asm.addi(s1, s1, -1);
+    asm.bnez(s1, "round");
+    asm.j("end");
+    asm.label("sum");
+    asm.beqz(a0, "leaf");
+    asm.addi(sp, sp, -16);
+    asm.sd(ra, 0, sp);
+    asm.sd(a0, 8, sp);
+    asm.addi(a0, a0, -1);
+    asm.call("sum");
+    asm.ld(t0, 8, sp);
+    asm.add(a0, a0, t0);
+    asm.ld(ra, 0, sp);
+    asm.addi(sp, sp, 16);
+    asm.label("leaf");
+    asm.ret();
+  });
+  assertEquals(bench.hart.readRegister(a0), 20000n * 20001n / 2n);
+  assertEquals(bench.hart.readRegister(sp), STACK);
+  bench.dispose();
+});
+
+Deno.test("a callee may return to another place than behind its call", () => {
+  const bench = run((asm) => {
+    asm.li(s0, 0);
+    asm.li(s1, 50);
+    asm.label("round");
+    asm.call("outer");
+    asm.addi(s0, s0, 1000);
+    asm.label("landing");
+    asm.addi(s0, s0, 1);
+    asm.addi(s1, s1, -1);
+    asm.bnez(s1, "round");
+    asm.j("end");
+    asm.label("outer");
+    asm.mv(t2, ra);
+    asm.call("inner");
+    asm.addi(s0, s0, 1000);
+    asm.jr(t2);
+    asm.label("inner");
+    asm.la(ra, "landing");
+    asm.ret();
+  });
+  assertEquals(bench.hart.readRegister(s0), 50n);
+  bench.dispose();
+});
+
+Deno.test("a switch goes to every one of its cases, also those that were never seen while it was translated", () => {
+  const cases = 6;
+  const bench = run((asm) => {
+    asm.li(s0, 0);
+    asm.li(s1, 0);
+    asm.label("round");
+    // The last case comes late.
+    asm.li(t1, cases - 1);
+    asm.remu(t0, s1, t1);
+    asm.li(a1, 400);
+    asm.bltu(s1, a1, "go");
+    asm.mv(t0, t1);
+    asm.label("go");
+    asm.slli(t0, t0, 4);
+    asm.la(t2, "case0");
+    asm.add(t2, t2, t0);
+    asm.jr(t2);
+    for (let i = 0; i < cases; i++) {
+      asm.align(16);
+      asm.label(`case${i}`);
+      asm.addi(s0, s0, 1 << i);
+      asm.j("next");
+    }
+    asm.label("next");
+    asm.addi(s1, s1, 1);
+    asm.li(a1, 420);
+    asm.bltu(s1, a1, "round");
+    asm.j("end");
+  });
+  assertEquals(bench.hart.readRegister(s0), BigInt(80 * 31 + 20 * 32));
+  bench.dispose();
+});
+
+Deno.test("a function that changes its caller returns into the changed code", () => {
+  const bench = run((asm) => {
+    asm.li(s0, 0);
+    asm.li(s1, 20);
+    asm.label("round");
+    asm.call("patch");
+    asm.label("patched");
+    asm.addi(s0, s0, 1);
+    asm.addi(s1, s1, -1);
+    asm.bnez(s1, "round");
+    asm.j("end");
+    asm.label("patch");
+    // In the tenth round, addi s0, s0, 1 becomes addi s0, s0, 5.
+    asm.li(t0, 10);
+    asm.bne(s1, t0, "done");
+    asm.la(t0, "patched");
+    asm.li(t1, 0x00540413);
+    asm.sw(t1, 0, t0);
+    asm.fence_i();
+    asm.label("done");
+    asm.ret();
+  });
+  assertEquals(bench.hart.readRegister(s0), BigInt(10 * 1 + 10 * 5));
+  assertEquals(bench.hart.readRegister(zero), 0n);
+  assert(bench.hart.translation.dropped > 0);
+  bench.dispose();
+});
+
+Deno.test("instret is exact wherever translated code is left", () => {
+  for (let budget = 1; budget < 60; budget++) {
+    const bench = new Bench();
+    bench.hart.translate({ threshold: 1, limit: 64, eager: true });
+    bench.load((asm) => {
+      asm.li(t0, 0);
+      asm.label("loop");
+      for (let i = 0; i < 7; i++) asm.addi(t0, t0, 1);
+      asm.j("loop");
+    });
+    bench.hart.run(200);
+    const before = bench.hart.instret;
+    assertEquals(bench.hart.run(budget), budget);
+    assertEquals(bench.hart.instret - before, budget);
+    const sum = bench.hart.readRegister(t0), at = Number(bench.hart.pc - RAM) / 4 - 1;
+    assertEquals(Number(sum), Math.floor((200 + budget - 1 - at) / 8) * 7 + at);
+    bench.dispose();
+  }
+});
