@@ -358,7 +358,7 @@ Deno.test("S109 of io events: who leaves while they are told hears nothing more,
       if (!isArmed) return;
       isArmed = false;
       unregisterListener(m.world, last);
-      m.heard();
+      assertEquals(m.heard(), ["last begin", "last region- 0", "last commit"]);
       m.listen("new");
       m.listen("elsewhere", { space: other });
     },
@@ -371,6 +371,7 @@ Deno.test("S109 of io events: who leaves while they are told hears nothing more,
   const events = (name: string) => [`${name} + 0/4 at 0`, `${name} + 4/4 at 4`];
   const heard = m.heard().filter((line) => line.includes("/"));
   assertEquals(heard, [...events("new"), ...events("elsewhere"), ...events("follower")]);
+  assertEquals(m.faults, []);
   audit(m.world);
 });
 
