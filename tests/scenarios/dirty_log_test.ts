@@ -456,6 +456,20 @@ Deno.test("an IOMMU region is tracked by its mask; a store through it is logged 
   audit(world);
 });
 
+Deno.test("a commit while tracking starts does not take the start of tracking for told", () => {
+  const { world, owner, root, shown, listen, take } = machine();
+  const ram = shown(1);
+  const ops = { translate: () => undefined };
+  const iommu = createIommu(world, { name: "iommu", size: PAGE, owner, ops, state: undefined });
+  addSubregion(world, root, 16 * PAGE, iommu);
+  listen("l", 0, { regionNop: undefined, logGlobalStart: () => setLog(world, ram, VGA, true) });
+  take();
+  startDirtyTracking(world, "migration");
+  const second = ["l begin", "l start 0+1 1→5", "l start 16+1 0→4", "l commit"];
+  assertEquals(take(), ["l begin", "l start 0+1 0→1", "l commit", ...second]);
+  audit(world);
+});
+
 Deno.test("S131 [S] a snapshot clears and holds the pages that were asked for, and no other", () => {
   const { world, shown, dirty } = machine();
   const ram = shown(200);
@@ -538,7 +552,7 @@ Deno.test("S133 what listeners report while they are asked is in the snapshot; a
   );
 });
 
-Deno.test("S134 memory of another size is dirty in all of it", () => {
+Deno.test("G9 memory of another size is dirty in all of it", () => {
   const { world, shown, dirty, clean } = machine();
   const ram = shown(4);
   setLog(world, ram, VGA, true);
