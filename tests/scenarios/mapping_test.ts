@@ -610,6 +610,18 @@ Deno.test("LC15 what is being finalized gets no mapping, cache or find, though i
   audit(m.world);
 });
 
+Deno.test("a handler that data is written back to ends the holder: its pin is released once", () => {
+  const m = new Machine();
+  const nic = m.owned("nic");
+  const target = m.owned("target");
+  m.mmio(0, { write: () => isAlive(m.world, nic) && drop(m.world, nic) }, { owner: target });
+  const mapping = m.map(0, 4, { isWrite: true, holder: nic });
+  const other = m.map(0, 4);
+  assertEquals(m.unmap(mapping), MemTx.OK);
+  assertEquals(m.finalized, ["nic"]);
+  m.unmap(other);
+});
+
 Deno.test("S102 find gives the lowest range that overlaps, clipped, and pins it until it is released", () => {
   const m = new Machine();
   const device = m.owned("device");
