@@ -388,7 +388,7 @@ const MAP_MUTATIONS: readonly Mutation[] = [
     file: "systems/dirty_windows.ts",
     find: "for (let alias = columns.firstAlias[region]!;",
     replace: "for (let alias = 0;",
-    by: VIEWS,
+    by: MODEL,
   },
   {
     fault: "aliases mark the wrong window",
