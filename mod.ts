@@ -84,6 +84,43 @@ export { DIRTY_PAGE, DirtyClient, type TrackingReason } from "./ecs/dirty_bitmap
 export { transaction } from "./systems/transaction.ts";
 export { Attrs, MemTx } from "./systems/access.ts";
 export { load, peek, read, store, write, writeRom } from "./systems/dma.ts";
+export { map, type MapOptions, type Mapping, MappingError, setBounceLimit, unmap } from "./systems/map.ts";
+export { cancelWait, type MapWaiter, waitForBudget } from "./systems/map_waiter.ts";
+export { cacheRead, cacheWrite, createCache, destroyCache, type TranslationCache } from "./systems/cache.ts";
+export { findInRegion, findSection, type FoundSection, isPresent, releaseSection } from "./systems/find_section.ts";
+export { ClosedError } from "./systems/holding.ts";
+export {
+  addIommuNotifier,
+  createIommu,
+  IommuError,
+  type NotifierOptions,
+  notifyIommu,
+  type RegisteredNotifier,
+  removeIommuNotifier,
+  replayIommu,
+} from "./systems/iommu.ts";
+export { type IommuOps, Permission, type Translation } from "./ecs/iommu.ts";
+export { type IommuEvent, NotifierEvent } from "./ecs/iommu_notifier.ts";
+export {
+  createRamDevice,
+  createRamPointer,
+  createResizableRam,
+  RamError,
+  type RamPointerOptions,
+  type ResizableRamOptions,
+  resizeRam,
+} from "./systems/ram_kinds.ts";
+export { addRamNotifier, type RamNotifier, removeRamNotifier } from "./systems/ram_notifier.ts";
+export {
+  addDiscardListener,
+  createDiscardManager,
+  discard,
+  DiscardError,
+  type DiscardListener,
+  isPopulated,
+  populate,
+  removeDiscardListener,
+} from "./systems/discard.ts";
 export { drain, readScope } from "./systems/scope.ts";
 export { drop, onFinalize, reference, release } from "./systems/finalize.ts";
 export { disposeWorld } from "./systems/dispose.ts";

@@ -13,7 +13,6 @@ export interface CollectedWrite {
 interface CoalescedRing {
   /** 0: there is no ring, and every write goes to its handler at once. */
   capacity: number;
-  /** Replaced when it is drained. */
   writes: CollectedWrite[];
   isDraining: boolean;
 }

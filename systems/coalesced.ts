@@ -9,14 +9,15 @@ import { type Extent, tapOf, trimTap } from "../ecs/tap.ts";
 import type { World } from "../ecs/world.ts";
 import { TopologyError } from "./admission.ts";
 import { drainCoalesced } from "./coalesced_ring.ts";
-import { announceCoalesced, whenPublished } from "./notify.ts";
+import { announceCoalesced } from "./notify.ts";
+import { whenTold } from "./telling.ts";
 import { resolveLiving } from "./topology.ts";
 
 /** Makes all of the region coalesced, instead of what was (M3). */
 export function setCoalescing(world: World, region: Region): void {
   const id = resolveHandled(world, region);
   drainCoalesced(world);
-  whenPublished(world, () => {
+  whenTold(world, () => {
     replaceExtents(world, id, []);
     replaceExtents(world, id, [{ start: 0, end: regions(world).size[id]! }]);
   });
@@ -32,14 +33,14 @@ export function addCoalescing(world: World, region: Region, offset: number | big
   const name = nameOf(world, id);
   const start = exactAddress(offset, `offset of a coalesced range of "${name}"`);
   const extent = { start, end: start + exactAddress(size, `size of a coalesced range of "${name}"`) };
-  whenPublished(world, () => replaceExtents(world, id, [...tapOf(world, id).coalesced, extent]));
+  whenTold(world, () => replaceExtents(world, id, [...tapOf(world, id).coalesced, extent]));
 }
 
 /** Ends all coalesced ranges of the region, and its draining (M3). */
 export function clearCoalescing(world: World, region: Region): void {
   const id = resolveHandled(world, region);
   drainCoalesced(world);
-  whenPublished(world, () => {
+  whenTold(world, () => {
     if (regions(world).mmio[id]?.tap === undefined) return;
     replaceExtents(world, id, []);
     tapOf(world, id).drains = false;

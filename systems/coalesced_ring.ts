@@ -37,20 +37,16 @@ export function drainCoalesced(world: World): number {
   const ring = coalescedRing(world);
   if (ring.writes.length === 0 || ring.isDraining) return 0;
   ring.isDraining = true;
-  const waiting: CollectedWrite[] = [];
   let delivered = 0;
   try {
-    for (let write = ring.writes.shift(); write !== undefined; write = ring.writes.shift()) {
-      if (write.guard?.engaged) {
-        waiting.push(write);
-        continue;
-      }
+    while (true) {
+      const next = ring.writes.findIndex(({ guard }) => !guard?.engaged);
+      if (next < 0) return delivered;
+      const [write] = ring.writes.splice(next, 1);
       delivered++;
-      write.deliver();
+      write?.deliver();
     }
   } finally {
-    ring.writes = waiting;
     ring.isDraining = false;
   }
-  return delivered;
 }

@@ -2,13 +2,12 @@
  * Dirty tracking: MIGRATION logs all memory of a world while there is a reason to (specification 1.15, G3 and G4). The
  * listeners learn of it before the first store is logged, and of its end after the last.
  */
-import { DirtyClient, isTracking, tracking, type TrackingReason } from "../ecs/dirty_bitmap.ts";
-import { entitiesOf, nameOf } from "../ecs/handle.ts";
+import { isTracking, tracking, type TrackingReason } from "../ecs/dirty_bitmap.ts";
+import { nameOf } from "../ecs/handle.ts";
 import { allListeners, type ListenerRecord } from "../ecs/listener.ts";
-import { RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { DirtyLogError } from "./dirty_log.ts";
-import { writeMask } from "./log_masks.ts";
+import { writeTracking } from "./log_masks.ts";
 import { call } from "./call_listener.ts";
 import { transaction } from "./transaction.ts";
 
@@ -98,11 +97,5 @@ export function trackingReasons(world: World): TrackingReason[] {
 
 /** Every view is told, in one commit. */
 function logMigration(world: World, on: boolean): void {
-  const { ram } = regions(world);
-  transaction(world, () => {
-    for (const region of entitiesOf(world, RegionKind)) {
-      const block = ram[region];
-      if (block?.isMigratable) writeMask(world, region, block, DirtyClient.MIGRATION, on);
-    }
-  });
+  transaction(world, () => writeTracking(world, on));
 }

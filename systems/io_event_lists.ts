@@ -17,6 +17,8 @@ const changes = defineState(() => ({
   isMarked: false,
   /** Taken out; listeners have not heard yet. */
   leaving: [] as IoEvent[],
+  /** Some listeners know the old lists, some the new ones. */
+  isTelling: false,
   /** Lists that were compared, ever. */
   differences: 0,
 }));
@@ -52,9 +54,11 @@ export function announceIoEvents(world: World, views: readonly ViewChange[]): vo
     const before = space.ioEvents ?? NOTHING;
     space.ioEvents = listIoEvents(world, space);
     state.differences++;
-    return { space, before, after: space.ioEvents };
+    return { space, before, after: space.ioEvents, listeners: listenersOf(world, space.id).filter(asksForIoEvents) };
   });
-  for (const { space, before, after } of told) tellDifference(world, space, before, after);
+  state.isTelling = true;
+  for (const difference of told) tellDifference(world, difference);
+  state.isTelling = false;
   for (const event of leaving) forgetIoEvent(event);
 }
 
@@ -96,14 +100,16 @@ function listIoEvents(world: World, space: Space): readonly ListedIoEvent[] {
   return listed.filter((one, at) => at === 0 || compareListed(listed[at - 1]!, one) !== 0);
 }
 
+interface Difference {
+  readonly space: Space;
+  readonly before: readonly ListedIoEvent[];
+  readonly after: readonly ListedIoEvent[];
+  /** Who followed the list before; one that comes meanwhile is told all of it. */
+  readonly listeners: readonly ListenerRecord[];
+}
+
 /** Dels by ascending and adds by descending priority (E4), both by ascending place. */
-function tellDifference(
-  world: World,
-  space: Space,
-  before: readonly ListedIoEvent[],
-  after: readonly ListedIoEvent[],
-): void {
-  const listeners = listenersOf(world, space.id).filter(asksForIoEvents);
+function tellDifference(world: World, { space, before, after, listeners }: Difference): void {
   const reversed = listeners.toReversed();
   let old = 0;
   for (const one of after) {
@@ -143,9 +149,12 @@ export function replayIoEventsAdded(world: World, listener: ListenerRecord): voi
   for (const one of space.ioEvents ??= NOTHING) tell(world, space, [listener], "ioEventAdd", one);
 }
 
-/** Replays the list as gone to a listener that leaves. */
+/**
+ * Replays the list as gone to a listener that leaves. While a difference is being told it is nowhere in particular, and
+ * hears nothing more (S109).
+ */
 export function replayIoEventsDeleted(world: World, listener: ListenerRecord): void {
   const space = spaceRecord(world, listener.space);
-  if (space?.ioEvents === undefined || !asksForIoEvents(listener)) return;
+  if (space?.ioEvents === undefined || !asksForIoEvents(listener) || changes(world).isTelling) return;
   for (const one of space.ioEvents) tell(world, space, [listener], "ioEventDel", one);
 }

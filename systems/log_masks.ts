@@ -3,8 +3,9 @@
  * by the next commit, as one of ranges that stay (S113).
  */
 import { DirtyClient, isTracking, noteTold, writeLogMask } from "../ecs/dirty_bitmap.ts";
+import { entitiesOf } from "../ecs/handle.ts";
 import { connectObserver, type RamBlock } from "../ecs/ram_block.ts";
-import { regions } from "../ecs/region.ts";
+import { Flag, RegionKind, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { markRegion } from "./dirty_windows.ts";
 
@@ -14,8 +15,15 @@ export interface MaskChange {
   readonly after: number;
 }
 
-/** Regions whose mask was written since the last commit. */
-const pending = defineState(() => ({ regions: new Set<number>() }));
+const MIGRATION = 1 << DirtyClient.MIGRATION;
+
+const pending = defineState(() => ({
+  /** Regions whose mask was written since the last commit. */
+  regions: new Set<number>(),
+  /** Whether listeners know that IOMMU regions, which have no log of their own, are logged for MIGRATION. */
+  isTrackingTold: false,
+  isTrackingWritten: false,
+}));
 
 const NONE: ReadonlyMap<number, MaskChange> = new Map();
 
@@ -30,18 +38,37 @@ export function writeMask(world: World, region: number, block: RamBlock, client:
   markRegion(world, region);
 }
 
+/** Has MIGRATION log all migratable memory and all IOMMU regions (1.3), or none. */
+export function writeTracking(world: World, on: boolean): void {
+  const { ram, flags } = regions(world);
+  pending(world).isTrackingWritten = true;
+  for (const region of entitiesOf(world, RegionKind)) {
+    const block = ram[region];
+    if (block?.isMigratable) writeMask(world, region, block, DirtyClient.MIGRATION, on);
+    else if ((flags[region]! & Flag.IOMMU) !== 0) {
+      pending(world).regions.add(region);
+      markRegion(world, region);
+    }
+  }
+}
+
 /** The masks that a commit has to tell. They count as told from now on. */
 export function takeMaskChanges(world: World): ReadonlyMap<number, MaskChange> {
-  const waiting = pending(world).regions;
-  if (waiting.size === 0) return NONE;
-  const changes = new Map<number, MaskChange>();
-  for (const region of waiting) {
+  const state = pending(world);
+  if (state.regions.size === 0 && !state.isTrackingWritten) return NONE;
+  const before = new Map([...state.regions].map((region) => [region, toldMask(world, region)]));
+  for (const region of before.keys()) {
     const log = regions(world).ram[region]?.dirty;
-    if (log === undefined || log.told === log.mask) continue;
-    changes.set(region, { before: log.told, after: log.mask });
-    noteTold(log);
+    if (log !== undefined) noteTold(log);
   }
-  waiting.clear();
+  if (state.isTrackingWritten) state.isTrackingTold = isTracking(world);
+  state.isTrackingWritten = false;
+  state.regions.clear();
+  const changes = new Map<number, MaskChange>();
+  for (const [region, mask] of before) {
+    const after = toldMask(world, region);
+    if (after !== mask) changes.set(region, { before: mask, after });
+  }
   return changes;
 }
 
@@ -52,7 +79,10 @@ export function isMaskPending(world: World, region: number): boolean {
 
 /** The mask of a region that listeners know. */
 export function toldMask(world: World, region: number): number {
-  return regions(world).ram[region]?.dirty.told ?? 0;
+  const { ram, flags } = regions(world);
+  const log = ram[region]?.dirty;
+  if (log !== undefined) return log.told;
+  return (flags[region]! & Flag.IOMMU) !== 0 && pending(world).isTrackingTold ? MIGRATION : 0;
 }
 
 /** Memory that is made while tracking is on is tracked from its start (S130). */

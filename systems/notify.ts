@@ -24,21 +24,21 @@ import { replayCoalesced, tellCoalesced } from "./coalesced_sections.ts";
 import { replayIoEventsAdded, replayIoEventsDeleted } from "./io_event_lists.ts";
 import { type MaskChange, takeMaskChanges, toldMask } from "./log_masks.ts";
 import type { ViewChange } from "./share_views.ts";
+import { beginTelling, endTelling } from "./telling.ts";
 
 const walks = defineState(() => ({
   /** Between `begin` and publication: views are about to change. */
   isWalking: false,
   /** Registered during a walk; told the view when it is published. */
   late: [] as ListenerRecord[],
-  /** Changes that are told at once, made during a walk. */
-  postponed: [] as (() => void)[],
 }));
 
 const NOBODY: readonly ListenerRecord[] = [];
 
-/** begin, regionDel, regionNop, regionAdd. */
+/** begin, regionDel, regionNop, regionAdd. What is told at once waits from here on until the new views are published. */
 export function announceChanges(world: World, changes: readonly ViewChange[]): void {
   const state = walks(world);
+  beginTelling(world);
   const masks = takeMaskChanges(world);
   state.isWalking = true;
   for (const listener of audience(world, changes)) {
@@ -55,20 +55,12 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
 
 /** commit, and the replay to those that registered meanwhile. The new views are published. */
 export function announceCommit(world: World, changes: readonly ViewChange[]): void {
-  const { postponed } = walks(world);
-  if (postponed.length > 0) { for (const change of postponed.splice(0)) change(); }
+  endTelling(world);
   for (const listener of audience(world, changes)) {
     if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
   }
   const { late } = walks(world);
   if (late.length > 0) { for (const listener of late.splice(0)) startLate(world, listener); }
-}
-
-/** Makes a change that listeners are told at once; during a walk, when old and new views are mixed up, after it. */
-export function whenPublished(world: World, change: () => void): void {
-  const { isWalking, postponed } = walks(world);
-  if (isWalking) postponed.push(change);
-  else change();
 }
 
 /** Tells of coalesced ranges of a region, wherever it is shown (M1); dels by descending priority. */
@@ -203,6 +195,15 @@ export function startListener(world: World, listener: ListenerRecord): void {
     return;
   }
   linkListener(world, listener);
+  beginTelling(world);
+  try {
+    replayAdded(world, listener);
+  } finally {
+    endTelling(world);
+  }
+}
+
+function replayAdded(world: World, listener: ListenerRecord): void {
   call(world, listener, () => listener.callbacks.begin?.());
   if (isTracking(world)) joinTracking(world, listener);
   for (const section of sectionsShownTo(world, listener)) {
@@ -242,18 +243,22 @@ export function stopListener(world: World, listener: ListenerRecord): void {
   const state = walks(world);
   state.late = state.late.filter((other) => other !== listener);
   if (!listener.isRegistered) return;
-  if (!state.isWalking) {
-    call(world, listener, () => listener.callbacks.begin?.());
-    for (const section of sectionsShownTo(world, listener)) {
-      const { logMask } = section;
-      if (logMask !== 0) call(world, listener, () => listener.callbacks.logStop?.(section, logMask, 0));
-      replayCoalesced(world, listener, "coalescedDel", section);
-      call(world, listener, () => listener.callbacks.regionDel?.(section));
-    }
-    replayIoEventsDeleted(world, listener);
-    call(world, listener, () => listener.callbacks.commit?.());
-  }
+  beginTelling(world);
+  if (!state.isWalking) replayDeleted(world, listener);
   unlinkListener(world, listener);
+  endTelling(world);
+}
+
+function replayDeleted(world: World, listener: ListenerRecord): void {
+  call(world, listener, () => listener.callbacks.begin?.());
+  for (const section of sectionsShownTo(world, listener)) {
+    const { logMask } = section;
+    if (logMask !== 0) call(world, listener, () => listener.callbacks.logStop?.(section, logMask, 0));
+    replayCoalesced(world, listener, "coalescedDel", section);
+    call(world, listener, () => listener.callbacks.regionDel?.(section));
+  }
+  replayIoEventsDeleted(world, listener);
+  call(world, listener, () => listener.callbacks.commit?.());
 }
 
 const NO_SECTIONS: readonly Section[] = [];

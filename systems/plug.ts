@@ -18,12 +18,14 @@ import {
 } from "../ecs/device.ts";
 import { containers } from "../ecs/container.ts";
 import { handleOf, resolve } from "../ecs/handle.ts";
+import { Life, OwnerKind, owners } from "../ecs/owner.ts";
 import type { PropertiesOf, PropertyDeclarations } from "../ecs/property.ts";
 import { type Region, RegionKind } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { cancelBottomHalf } from "./bottom_half.ts";
 import { createDevice, type DeviceOptions, discardDevice } from "./create_device.ts";
 import { closeHoldings } from "./holding.ts";
+import { reference, release } from "./finalize.ts";
 import { deliverInputs, lowerOutputs } from "./interrupts.ts";
 import { clearTimer } from "./timers.ts";
 import { addSubregion, delSubregion } from "./topology.ts";
@@ -141,10 +143,12 @@ export function unrealize(world: World, device: Device): void {
   const row = deviceRow(world, device);
   if (row.stage !== "realized") return;
   setStage(row, "unrealizing");
-  row.bus?.unplugged?.(device);
-  for (const bus of row.buses) for (const child of [...bus.children].reverse()) unrealize(world, child);
-  withdraw(row);
-  setStage(row, "created");
+  whilePinned(world, device, () => {
+    row.bus?.unplugged?.(device);
+    for (const bus of row.buses) for (const child of [...bus.children].reverse()) unrealize(world, child);
+    withdraw(row);
+    setStage(row, "created");
+  });
 }
 
 /** Unrealizes a device and lets it go: with the last pin on it, the core finalizes it. */
@@ -156,9 +160,22 @@ export function unplug(world: World, device: Device): void {
   if (row.stage !== "realized" && row.stage !== "created") {
     throw new DeviceError(`Device "${row.id}" is ${row.stage} and can't be unplugged`);
   }
-  unrealize(world, device);
-  for (const bus of row.buses) for (const child of [...bus.children].reverse()) unplug(world, child);
-  discardDevice(world, device);
+  whilePinned(world, device, () => {
+    unrealize(world, device);
+    for (const bus of row.buses) for (const child of [...bus.children].reverse()) unplug(world, child);
+    discardDevice(world, device);
+  });
+}
+
+/** Where the owner above was dropped before, the first region that is unmapped could end both in the middle of `body`. */
+function whilePinned(world: World, device: Device, body: () => void): void {
+  if (owners(world).life[resolve(world, device, OwnerKind)] === Life.DYING) return body();
+  reference(world, device, "callback");
+  try {
+    body();
+  } finally {
+    release(world, device, "callback");
+  }
 }
 
 /** Unplugs every device of the world, the last created first: the end of a machine. */

@@ -1,9 +1,13 @@
 /** Files that a command line names: opened with one sentence about what is wrong with them. */
-import { MAX_DEVICE_TREE_BYTES } from "../loader/flattened_device_tree.ts";
+import { DeviceTreeError, MAX_DEVICE_TREE_BYTES, readDeviceTree } from "../loader/flattened_device_tree.ts";
 import type { ImageFile } from "../loader/image.ts";
 import { firmwarePath } from "../debian_cache.ts";
 import { MAX_RAM_BYTES } from "../virt/memory_map.ts";
 import { OptionError } from "./key_values.ts";
+
+/** Images are piped in, such as from a decompressor; devices may never end. */
+const MAX_STREAM_BYTES = 512 << 20;
+const STREAM_PIECE_BYTES = 1 << 16;
 
 /** @throws {OptionError} if the file can't be read, or is larger than any guest's memory. */
 export function readImage(what: string, path: string, most = MAX_RAM_BYTES): ImageFile {
@@ -11,16 +15,47 @@ export function readImage(what: string, path: string, most = MAX_RAM_BYTES): Ima
     const info = Deno.statSync(path);
     if (!info.isFile && !info.isCharDevice && !info.isFifo) throw new OptionError(`${what} '${path}' is not a file`);
     if (info.size > most) throw new OptionError(`${what} '${path}' is larger than ${most / 2 ** 20} MiB`);
-    return { name: path, bytes: Deno.readFileSync(path) };
+    const bytes = info.isFile ? Deno.readFileSync(path) : readStream(path, Math.min(most, MAX_STREAM_BYTES));
+    if (bytes === undefined) throw new OptionError(`${what} '${path}' is no file, and does not end`);
+    return { name: path, bytes };
   } catch (error) {
     if (error instanceof OptionError) throw error;
     throw new OptionError(`${what} '${path}' can't be read: ${reason(error)}`);
   }
 }
 
-/** A device tree of the user, as bytes. */
+/** All that a pipe or a character device gives; undefined if that is more than `most` bytes. */
+function readStream(path: string, most: number): Uint8Array | undefined {
+  using file = Deno.openSync(path);
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const piece = new Uint8Array(STREAM_PIECE_BYTES);
+    const count = file.readSync(piece);
+    if (count === null) break;
+    if (length + count > most) return undefined;
+    pieces.push(piece.subarray(0, count));
+    length += count;
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/** A device tree of the user, as bytes. @throws {OptionError} if it is none. */
 export function readDeviceTreeFile(path: string): Uint8Array {
-  return readImage("device tree", path, MAX_DEVICE_TREE_BYTES).bytes;
+  const { bytes } = readImage("device tree", path, MAX_DEVICE_TREE_BYTES);
+  try {
+    readDeviceTree(bytes);
+  } catch (error) {
+    if (!(error instanceof DeviceTreeError)) throw error;
+    throw new OptionError(`device tree '${path}' ${error.message}`);
+  }
+  return bytes;
 }
 
 /** Where distributions put OpenSBI for `virt`. */

@@ -7,7 +7,7 @@
 import type { AccessSize, MmioOps } from "../../ecs/region.ts";
 import type { World } from "../../ecs/world.ts";
 import { read, write } from "../../systems/dma.ts";
-import { defineDevice, type Device, DeviceError, type Instance, instance, trace } from "./define.ts";
+import { defineDevice, type Device, DeviceError, type Instance, instance, schedule, trace } from "./define.ts";
 
 /** Keys of items that are not files. */
 export const Key = {
@@ -39,6 +39,10 @@ interface State {
   offset: number;
   /** High half of the DMA address, written before the low half. */
   dmaHigh: number;
+  /** Of a request that reads beyond the end of its item: its address, and where how many zeros are still to be written. */
+  zerosRequest: bigint;
+  zerosTarget: bigint;
+  zerosLeft: number;
 }
 
 type FwCfg = Instance<State, object>;
@@ -50,16 +54,27 @@ const DMA = 16;
 /** Bits of the control word of a DMA request. */
 const Control = { ERROR: 1, READ: 2, SKIP: 4, SELECT: 8, WRITE: 16 };
 const REQUEST_BYTES = 16;
-/** Guests ask for up to 4 GiB at once; this much is copied at a time. */
-const CHUNK_BYTES = 65536;
-const ZEROS = new Uint8Array(CHUNK_BYTES);
+/**
+ * Zeros after the end of an item that are written at once. A guest may ask for 4 GiB of them; the rest is written between
+ * slices, so that the host stays responsive, and the control word says when the request is done, as the interface has it.
+ */
+const ZEROS = new Uint8Array(4 << 20);
 
 function powerOn(): State {
   const items = Array.from({ length: LAST_KEY + 1 }, () => new Uint8Array(0));
   items[Key.SIGNATURE] = new TextEncoder().encode("QEMU");
   items[Key.ID] = Uint8Array.of(3, 0, 0, 0); // traditional interface and DMA
   items[Key.FILE_DIRECTORY] = new Uint8Array(4);
-  return { items, fileNames: [], selected: Key.SIGNATURE, offset: 0, dmaHigh: 0 };
+  return {
+    items,
+    fileNames: [],
+    selected: Key.SIGNATURE,
+    offset: 0,
+    dmaHigh: 0,
+    zerosRequest: 0n,
+    zerosTarget: 0n,
+    zerosLeft: 0,
+  };
 }
 
 function select(d: FwCfg, key: number): void {
@@ -79,45 +94,55 @@ function nextByte(d: FwCfg): number {
 
 /** Handles the request at `address`; its control word becomes 0, or the error bit. */
 function transfer(d: FwCfg, address: bigint): void {
+  if (d.state.zerosLeft > 0) {
+    trace(d, "guest-error", `DMA request at 0x${address.toString(16)} while another is under way`);
+    return finish(d, address, false);
+  }
   const request = new Uint8Array(REQUEST_BYTES);
   if (read(d.world, d.addressSpace, address, request) !== 0) {
     trace(d, "guest-error", `DMA request at 0x${address.toString(16)} can't be read`);
-    return finish(d, address, Control.ERROR);
+    return finish(d, address, false);
   }
   const view = new DataView(request.buffer);
   const control = view.getUint32(0);
+  const length = view.getUint32(4);
   if (control & Control.SELECT) select(d, control >>> 16);
-  finish(d, address, perform(d, control, view.getUint32(4), view.getBigUint64(8)) ? 0 : Control.ERROR);
-}
-
-function finish(d: FwCfg, address: bigint, outcome: number): void {
-  write(d.world, d.addressSpace, address, Uint8Array.of(0, 0, 0, outcome));
-}
-
-/** One of read, write and skip, in this order of precedence. False if it failed. */
-function perform(d: FwCfg, control: number, length: number, target: bigint): boolean {
-  if (control & Control.READ) return copyOut(d, length, target);
-  if (control & Control.WRITE) return length === 0; // no item is writable
+  if (control & Control.READ) return copyOut(d, address, length, view.getBigUint64(8));
+  if (control & Control.WRITE) return finish(d, address, length === 0); // no item is writable
   if (control & Control.SKIP) d.state.offset = Math.min(d.state.offset + length, selectedItem(d).length);
-  return true;
+  finish(d, address, true);
+}
+
+function finish(d: FwCfg, request: bigint, isDone: boolean): void {
+  write(d.world, d.addressSpace, request, Uint8Array.of(0, 0, 0, isDone ? 0 : Control.ERROR));
 }
 
 /** Copies the item from its next byte on, and zeros where it ends. */
-function copyOut(d: FwCfg, length: number, target: bigint): boolean {
-  const item = selectedItem(d);
-  for (let done = 0; done < length;) {
-    const size = Math.min(CHUNK_BYTES, length - done);
-    const piece = item.subarray(d.state.offset, d.state.offset + size);
-    d.state.offset += piece.length;
-    const chunk = piece.length > 0 ? piece : ZEROS.subarray(0, size);
-    const address = BigInt.asUintN(64, target + BigInt(done));
-    if (write(d.world, d.addressSpace, address, chunk) !== 0) {
-      trace(d, "guest-error", `DMA to 0x${address.toString(16)} fails`);
-      return false;
-    }
-    done += chunk.length;
-  }
-  return true;
+function copyOut(d: FwCfg, request: bigint, length: number, target: bigint): void {
+  const piece = selectedItem(d).subarray(d.state.offset, d.state.offset + length);
+  d.state.offset += piece.length;
+  if (!put(d, target, piece)) return finish(d, request, false);
+  d.state.zerosRequest = request;
+  d.state.zerosTarget = target + BigInt(piece.length);
+  d.state.zerosLeft = length - piece.length;
+  fillZeros(d);
+}
+
+function fillZeros(d: FwCfg): void {
+  const { state } = d;
+  const chunk = ZEROS.subarray(0, state.zerosLeft);
+  const isWritten = put(d, state.zerosTarget, chunk);
+  state.zerosTarget += BigInt(chunk.length);
+  state.zerosLeft = isWritten ? state.zerosLeft - chunk.length : 0;
+  if (state.zerosLeft > 0) schedule(d, "zeros");
+  else finish(d, state.zerosRequest, isWritten);
+}
+
+function put(d: FwCfg, target: bigint, bytes: Uint8Array): boolean {
+  const address = BigInt.asUintN(64, target);
+  const isWritten = bytes.length === 0 || write(d.world, d.addressSpace, address, bytes) === 0;
+  if (!isWritten) trace(d, "guest-error", `DMA to 0x${address.toString(16)} fails`);
+  return isWritten;
 }
 
 /** Sets an item of at most 4 GiB. The bytes are not copied. @throws {DeviceError} if the key is out of range. */
@@ -205,5 +230,6 @@ export const fwCfg = defineDevice<State>({
   description: "configuration data for firmware",
   state: powerOn,
   survivesReset: ["items", "fileNames"],
+  bottomHalves: { zeros: { guarded: true, run: fillZeros } },
   regions: { registers: { size: 0x18, ops: OPS } },
 });

@@ -54,7 +54,7 @@ export function planBoot(
 
   let kernelEntry = 0;
   if (files.kernel !== undefined) {
-    const kernel = readKernel(files.kernel, alignUp(firmwareEnd, 2 * MIB));
+    const kernel = readKernel(files.kernel, alignUp(firmwareEnd, 2 * MIB), ramBytes);
     // The lowest address, not the ELF entry point: what fw_dynamic jumps to is the same for every form of a kernel.
     kernelEntry = Math.min(...kernel.map((part) => part.address));
     parts.push(...kernel.map(inRam));

@@ -14,9 +14,6 @@ export interface ImageFile {
   readonly bytes: Uint8Array;
 }
 
-/** Nothing larger fits into the largest guest. */
-const MAX_IMAGE_BYTES = 3 * 2 ** 30;
-
 /** Firmware: an ELF file at its own addresses, anything else as it is at `address`. */
 export function readFirmware(file: ImageFile, address: number): LoadedPart[] {
   const what = `firmware '${file.name}'`;
@@ -28,12 +25,13 @@ export function readFirmware(file: ImageFile, address: number): LoadedPart[] {
  * A kernel: ELF at its own physical addresses; a flat Image, with or without EFI stub, at `address`. Either may be
  * compressed with gzip.
  *
+ * @param ramBytes What unpacks to more is not unpacked.
  * @throws {ImageError} if the file is empty, cut short or of a kind that can't be started.
  */
-export function readKernel(file: ImageFile, address: number): LoadedPart[] {
+export function readKernel(file: ImageFile, address: number, ramBytes: number): LoadedPart[] {
   const what = `kernel '${file.name}'`;
   let bytes = notEmpty(file.bytes, what);
-  if (isGzip(bytes)) bytes = notEmpty(gunzip(bytes, what), what);
+  if (isGzip(bytes)) bytes = notEmpty(gunzip(bytes, what, ramBytes), what);
   if (isElf(bytes)) return readElf(bytes, what);
   if (isCompressedEfi(bytes)) {
     throw new ImageError(`${what} is a compressed EFI program, which only UEFI firmware can start; give its Image`);
@@ -57,11 +55,12 @@ function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-function gunzip(bytes: Uint8Array, what: string): Uint8Array {
+function gunzip(bytes: Uint8Array, what: string, most: number): Uint8Array {
   try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_IMAGE_BYTES });
+    return gunzipSync(bytes, { maxOutputLength: most });
   } catch (error) {
-    const reason = error instanceof RangeError ? "unpacks to more than 3 GiB" : "is damaged or cut short";
+    const tooMuch = `unpacks to more than the machine's ${Math.floor(most / 2 ** 20)} MiB; see -m`;
+    const reason = error instanceof RangeError ? tooMuch : "is damaged or cut short";
     throw new ImageError(`${what} is compressed with gzip and ${reason}`);
   }
 }

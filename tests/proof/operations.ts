@@ -291,14 +291,43 @@ export class Machine extends Model {
     const what = `${region.name} into ${container.name} at ${address}, priority ${priority}`;
     // Whether ownership would become circular is found out by who is left over in the end.
     this.#attempt(what, isRefused ? false : undefined, () => {
+      const undo = isRefused ? () => {} : this.#noting(region);
+      if (!isRefused) this.#place(container, region, address, priority);
       try {
         topology.addSubregion(this.world, container.handle, address, region.handle, { priority });
       } catch (error) {
+        undo();
         assert(isRefused || error instanceof CycleError, `${what} is refused: ${error}`);
         throw error;
       }
-      this.#place(container, region, address, priority);
     });
+  }
+
+  /**
+   * The model changes before the world does, whose callbacks may change it further; what is refused is undone.
+   *
+   * @returns what undoes a change of `region`.
+   */
+  #noting(region: RegionModel): () => void {
+    const { address, priority, order, size, offset, enabled, container } = region;
+    const isReadonly = region.readonly;
+    const siblings = container?.children.slice();
+    return () => {
+      detach(region);
+      Object.assign(region, { address, priority, order, size, offset, enabled, readonly: isReadonly, container });
+      if (siblings !== undefined) container?.children.splice(0, Infinity, ...siblings);
+    };
+  }
+
+  #change(region: RegionModel, note: () => void, change: () => void): void {
+    const undo = this.#noting(region);
+    note();
+    try {
+      change();
+    } catch (error) {
+      undo();
+      throw error;
+    }
   }
 
   #place(container: RegionModel, region: RegionModel, address: number, priority: number): void {
@@ -310,50 +339,45 @@ export class Machine extends Model {
     const { container } = region;
     if (container === undefined) return;
     this.#attempt(`${region.name} out of ${container.name}`, true, () => {
-      topology.delSubregion(this.world, container.handle, region.handle);
-      detach(region);
+      this.#change(
+        region,
+        () => detach(region),
+        () => topology.delSubregion(this.world, container.handle, region.handle),
+      );
     });
   }
 
   #set(region: RegionModel, what: "enabled" | "readonly", value: boolean): void {
+    const set = what === "enabled" ? topology.setEnabled : topology.setReadonly;
     this.#attempt(`${region.name} ${what}: ${value}`, true, () => {
-      const before = region[what];
-      region[what] = value;
-      try {
-        if (what === "enabled") topology.setEnabled(this.world, region.handle, value);
-        else topology.setReadonly(this.world, region.handle, value);
-      } catch (error) {
-        region[what] = before;
-        throw error;
-      }
+      this.#change(region, () => region[what] = value, () => set(this.world, region.handle, value));
     });
   }
 
   #move(region: RegionModel, address: number): void {
-    const what = `${region.name} to ${address}`;
     if (region.address === address) return;
-    const { container } = region;
-    this.#attempt(what, true, () => {
-      topology.setAddress(this.world, region.handle, address);
-      if (container === undefined || region.container === undefined) region.address = address;
+    const note = () => {
+      const { container } = region;
+      if (container === undefined) region.address = address;
       else {
         detach(region);
         this.#place(container, region, address, region.priority);
       }
+    };
+    this.#attempt(`${region.name} to ${address}`, true, () => {
+      this.#change(region, note, () => topology.setAddress(this.world, region.handle, address));
     });
   }
 
   #resize(region: RegionModel, size: number): void {
     this.#attempt(`${region.name} has ${size} bytes`, region.kind !== "ram" || size <= region.bytes.length, () => {
-      topology.setSize(this.world, region.handle, size);
-      region.size = size;
+      this.#change(region, () => region.size = size, () => topology.setSize(this.world, region.handle, size));
     });
   }
 
   #shift(alias: RegionModel, offset: number): void {
     this.#attempt(`${alias.name} from ${offset}`, true, () => {
-      topology.setAliasOffset(this.world, alias.handle, offset);
-      alias.offset = offset;
+      this.#change(alias, () => alias.offset = offset, () => topology.setAliasOffset(this.world, alias.handle, offset));
     });
   }
 

@@ -375,6 +375,36 @@ Deno.test("a change of coalesced ranges in the middle of a walk takes effect aft
   audit(m.world);
 });
 
+Deno.test("coalesced ranges changed in callbacks and replays: each listener hears of beginnings before ends", () => {
+  const m = new Machine();
+  const { region } = m.device("dev", 0x1000);
+  m.device("behind", 0x4000);
+  let isArmed = true;
+  const meddler = registerListener(m.world, m.space, {
+    name: "meddler",
+    priority: -1,
+    regionAdd: ({ address }) => address === 0x1000 && addCoalescing(m.world, region, 0, 4),
+    coalescedAdd: () => isArmed && clearCoalescing(m.world, region),
+  });
+  m.listen("l");
+  isArmed = false;
+  m.heard();
+  addCoalescing(m.world, region, 8, 4);
+  assertEquals(m.heard(), ["l coalesced+ 1008+4"], "what the replay began was cleared");
+  isArmed = true;
+  addCoalescing(m.world, region, 0x10, 4);
+  assertEquals(m.heard(), ["l coalesced+ 1010+4", "l coalesced- 1008+4", "l coalesced- 1010+4"]);
+  unregisterListener(m.world, meddler);
+  registerListener(m.world, m.space, {
+    name: "restless",
+    coalescedAdd: () => clearCoalescing(m.world, region),
+    coalescedDel: () => setCoalescing(m.world, region),
+  });
+  setCoalescing(m.world, region);
+  assertEquals(m.faults.map((fault) => fault.name), ["RunawayTellingError"]);
+  audit(m.world);
+});
+
 Deno.test("a region without handlers cannot be coalesced", () => {
   const m = new Machine();
   const change = () => setCoalescing(m.world, m.root);

@@ -3,6 +3,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { DIRTY_PAGE, DirtyClient, resizeDirtyLog } from "../../ecs/dirty_bitmap.ts";
 import type { AddressSpace } from "../../ecs/address_space.ts";
 import { countEntities } from "../../ecs/handle.ts";
+import { Permission } from "../../ecs/iommu.ts";
 import type { Listener, ListenerCallbacks, Section } from "../../ecs/listener.ts";
 import { connectObserver } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
@@ -27,6 +28,7 @@ import {
   trackingReasons,
 } from "../../systems/dirty_tracking.ts";
 import { store, write, writeRom } from "../../systems/dma.ts";
+import { createIommu } from "../../systems/iommu.ts";
 import { audit } from "../../systems/inspect.ts";
 import {
   addSubregion,
@@ -427,6 +429,47 @@ Deno.test("RAM that is not migratable is not tracked; one that changes in the sa
   audit(world);
 });
 
+Deno.test("an IOMMU region is tracked by its mask; a store through it is logged where it ends", () => {
+  const { world, owner, root, space, ram, shown, listen, take, dirty, clean } = machine();
+  const target = shown(4);
+  const page = { target: space, hi: 0, lo: 2 * PAGE, pageSize: PAGE, permission: Permission.READ_WRITE };
+  const translate = () => page;
+  const iommu = createIommu(world, { name: "iommu", size: 8 * PAGE, owner, ops: { translate }, state: undefined });
+  addSubregion(world, root, 16 * PAGE, iommu);
+  listen("l", 0, { regionNop: undefined });
+  take();
+  startDirtyTracking(world, "migration");
+  const started = ["l start 0+4 0→4", "l start 16+8 0→4"];
+  assertEquals(take(), ["l global start", "l begin", ...started, "l commit"]);
+  audit(world);
+  clean(target, MIGRATION);
+  store(world, space, 16 * PAGE + 8, 4, 1);
+  assertEquals(dirty(target, MIGRATION), [2]);
+  const late = createIommu(world, { name: "late", size: PAGE, owner, ops: { translate }, state: undefined });
+  addSubregion(world, root, 32 * PAGE, late);
+  assertEquals(take(), ["l clear 0+4", "l begin", "l add 32+1", "l mask 4", "l start 32+1 0→4", "l commit"]);
+  stopDirtyTracking(world, "migration");
+  const stopped = ["l stop 0+4 4→0", "l stop 16+8 4→0", "l stop 32+1 4→0"];
+  assertEquals(take(), ["l begin", ...stopped, "l commit", "l global stop"]);
+  assertThrows(() => getDirty(world, iommu, 0, 1, MIGRATION), TopologyError, "no memory");
+  assertEquals(dirty(ram(1), MIGRATION), [0]);
+  audit(world);
+});
+
+Deno.test("a commit while tracking starts does not take the start of tracking for told", () => {
+  const { world, owner, root, shown, listen, take } = machine();
+  const ram = shown(1);
+  const ops = { translate: () => undefined };
+  const iommu = createIommu(world, { name: "iommu", size: PAGE, owner, ops, state: undefined });
+  addSubregion(world, root, 16 * PAGE, iommu);
+  listen("l", 0, { regionNop: undefined, logGlobalStart: () => setLog(world, ram, VGA, true) });
+  take();
+  startDirtyTracking(world, "migration");
+  const second = ["l begin", "l start 0+1 1→5", "l start 16+1 0→4", "l commit"];
+  assertEquals(take(), ["l begin", "l start 0+1 0→1", "l commit", ...second]);
+  audit(world);
+});
+
 Deno.test("S131 [S] a snapshot clears and holds the pages that were asked for, and no other", () => {
   const { world, shown, dirty } = machine();
   const ram = shown(200);
@@ -509,7 +552,7 @@ Deno.test("S133 what listeners report while they are asked is in the snapshot; a
   );
 });
 
-Deno.test("S134 memory of another size is dirty in all of it", () => {
+Deno.test("G9 memory of another size is dirty in all of it", () => {
   const { world, shown, dirty, clean } = machine();
   const ram = shown(4);
   setLog(world, ram, VGA, true);

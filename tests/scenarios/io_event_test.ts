@@ -345,6 +345,36 @@ Deno.test("callbacks that change io events for ever are stopped and reported", (
   assertEquals(m.faults.map((fault) => fault.name), ["RunawayCommitError"]);
 });
 
+Deno.test("S109 of io events: who leaves while they are told hears nothing more, who comes hears the new list", () => {
+  const m = new Machine();
+  const bell = m.doorbell("bell", 0);
+  const other = createAddressSpace(m.world, { name: "other", root: m.root, owner: m.owner });
+  const last = m.listen("last");
+  let isArmed = true;
+  registerListener(m.world, m.space, {
+    name: "meddler",
+    priority: 1,
+    ioEventAdd() {
+      if (!isArmed) return;
+      isArmed = false;
+      unregisterListener(m.world, last);
+      assertEquals(m.heard(), ["last begin", "last region- 0", "last commit"]);
+      m.listen("new");
+      m.listen("elsewhere", { space: other });
+    },
+  });
+  m.listen("follower", { space: other });
+  m.heard();
+  transaction(m.world, () => {
+    for (const offset of [0, 4]) addIoEvent(m.world, bell, { offset, size: 4, notifier: m.notifier(`at ${offset}`) });
+  });
+  const events = (name: string) => [`${name} + 0/4 at 0`, `${name} + 4/4 at 4`];
+  const heard = m.heard().filter((line) => line.includes("/"));
+  assertEquals(heard, [...events("new"), ...events("elsewhere"), ...events("follower")]);
+  assertEquals(m.faults, []);
+  audit(m.world);
+});
+
 Deno.test("Q18 an io event across the seam of two ranges is listed once, or [C] once per range", () => {
   for (const ioEventPerRange of [false, true]) {
     const m = new Machine({ ioEventPerRange });

@@ -213,6 +213,30 @@ Deno.test("pages of any power of two: the low bits stay, halves and all", () => 
   assertEquals(load(m.world, whole.space, 5, 1), 9);
 });
 
+Deno.test("a model is asked for offsets of its region, wherever and through whatever that is seen", () => {
+  const m = new Machine();
+  const ram = m.ram(0);
+  const { region, enter, table } = m.iommu();
+  const bus = createContainer(m.world, { name: "bus", size: TOP, owner: m.owner });
+  const window = createAlias(m.world, {
+    name: "window",
+    target: region,
+    offset: 0x1_0000_5000,
+    size: 2 ** 33,
+    owner: m.owner,
+  });
+  addSubregion(m.world, bus, 0x7_8000_0000, window);
+  const space = createAddressSpace(m.world, { name: "bus", root: bus, owner: m.owner });
+  for (const [page, to] of [[0x100005, 0x1000], [0x17fffd + 8, 0x2000], [0x1a0000, 0x3000]] as const) enter(page, to);
+  ram.set([1, 0, 0, 0], 0x1010);
+  ram.set([2, 0, 0, 0], 0x2010);
+  ram.set([3, 0, 0, 0], 0x3010);
+  assertEquals(load(m.world, space, 0x7_8000_0010, 4), 1);
+  assertEquals(load(m.world, space, 0x8_0000_0010, 4), 2, "the halves borrow");
+  assertEquals(load(m.world, space, 0x8_1fff_b010, 4), 3);
+  assertEquals(table.asked.map(([page]) => page), [0x100005, 0x180005, 0x1a0000]);
+});
+
 Deno.test("nested IOMMUs: each hop is one translation; a cycle is a decode error, traced once", () => {
   const m = new Machine();
   const ram = m.ram(0);
@@ -433,6 +457,15 @@ Deno.test("notifiers hear what they asked for, of their context, within what the
   assertEquals(names({ event: NotifierEvent.UNMAP, start: 0, end: 0x1000 }, 1), ["secure"]);
   assertEquals(names({ event: NotifierEvent.DEVICE_UNMAP, start: 0x3000, end: 0x5000 }), ["all", "low"]);
   assertEquals(heard.map(([, { start, end }]) => [start, end]), [[0x3000, 0x5000], [0x3000, 0x4000]]);
+  assertEquals(names({ event: NotifierEvent.DEVICE_UNMAP, start: 0x9000, end: 0xa000 }), ["all"]);
+  const high = add("high", { start: 0x9800 });
+  names({ event: NotifierEvent.DEVICE_UNMAP, start: 0x9000, end: 0xa000 });
+  assertEquals(heard.map(([name, { start, end }]) => [name, start, end]), [["all", 0x9000, 0xa000], [
+    "high",
+    0x9800,
+    0xa000,
+  ]]);
+  removeIommuNotifier(m.world, high);
   heard.length = 0;
   const across = { event: NotifierEvent.UNMAP, start: 0x3000, end: 0x5000 };
   assertThrows(() => notifyIommu(m.world, region, across), IommuError, 'partly outside of what "low" follows');
@@ -445,6 +478,26 @@ Deno.test("notifiers hear what they asked for, of their context, within what the
   add("last", {});
   assertEquals(names({ event: NotifierEvent.MAP, start: 0, end: 0x1000 }), ["all", "low", "last"]);
   assertEquals(m.faults.length, 1);
+});
+
+Deno.test("a notifier that is removed by another one's callback hears nothing more", () => {
+  const m = new Machine();
+  const { region } = m.iommu();
+  const heard: string[] = [];
+  const add = (name: string, notify: () => void = () => {}) =>
+    addIommuNotifier(m.world, region, {
+      name,
+      events: NotifierEvent.UNMAP,
+      notify() {
+        heard.push(name);
+        notify();
+      },
+    });
+  add("first", () => removeIommuNotifier(m.world, second));
+  const second = add("second");
+  add("third");
+  notifyIommu(m.world, region, { event: NotifierEvent.UNMAP, start: 0, end: PAGE });
+  assertEquals(heard, ["first", "third"]);
 });
 
 Deno.test("a notifier that the model refuses is not there; one on an alias goes to the IOMMU behind", () => {

@@ -6,9 +6,11 @@ import type { Owner } from "../../ecs/owner.ts";
 import type { MmioOps, Region } from "../../ecs/region.ts";
 import { viewPins } from "../../ecs/view_pin.ts";
 import { createWorld, type Policy, type World } from "../../ecs/world.ts";
+import { defineDevice } from "../../machines/devices/define.ts";
 import { MemTx } from "../../systems/access.ts";
 import { cacheRead, cacheWrite, createCache, destroyCache, type TranslationCache } from "../../systems/cache.ts";
 import { runBottomHalves } from "../../systems/bottom_half.ts";
+import { disposeWorld } from "../../systems/dispose.ts";
 import { load, read } from "../../systems/dma.ts";
 import { drop, InUseError, LifetimeError, onFinalize, release } from "../../systems/finalize.ts";
 import { findInRegion, findSection, isPresent, releaseSection } from "../../systems/find_section.ts";
@@ -16,6 +18,8 @@ import { ClosedError, closeHoldings } from "../../systems/holding.ts";
 import { audit, AuditError, whyAlive } from "../../systems/inspect.ts";
 import { map, type MapOptions, type Mapping, MappingError, setBounceLimit, unmap } from "../../systems/map.ts";
 import { cancelWait, waitForBudget } from "../../systems/map_waiter.ts";
+import { deviceRegion, plug, unplug } from "../../systems/plug.ts";
+import { timeline } from "../../systems/timeline.ts";
 import { retiredQueue } from "../../systems/retire.ts";
 import {
   addSubregion,
@@ -263,9 +267,11 @@ Deno.test("U3 where nothing answers, the buffer is zeros, the result says so, an
 
 Deno.test("U1 a mapping ends at 2^64", () => {
   const m = new Machine();
-  const region = createRam(m.world, { name: "top", size: 0x1000, owner: m.owner });
-  addSubregion(m.world, m.root, 2n ** 64n - 0x1000n, region);
-  m.ram(0);
+  const ram = createRam(m.world, { name: "ram", size: 0x2000, owner: m.owner });
+  for (const [at, offset] of [[2n ** 64n - 0x1000n, 0], [0n, 0x1000]] as const) {
+    const alias = createAlias(m.world, { name: "half", target: ram, offset, size: 0x1000, owner: m.owner });
+    addSubregion(m.world, m.root, at, alias);
+  }
   const mapping = map(m.world, m.space, 2n ** 64n - 0x10n, 0x100);
   assertEquals(mapping?.bytes.length, 0x10);
 });
@@ -400,6 +406,59 @@ Deno.test("LC29 a mapping outlives the device whose address space it went throug
   mapping.bytes.set([3, 4]);
   assertEquals(m.unmap(mapping), MemTx.OK);
   assertEquals([...a.bytes.values()], [3, 4]);
+});
+
+Deno.test("S61 unrealize ends what a device of the kit holds itself, and then the device", () => {
+  const m = new Machine();
+  const held: (Mapping | TranslationCache)[] = [];
+  const nic = defineDevice({
+    type: "nic",
+    description: "maps its own registers",
+    state: () => ({}),
+    regions: { registers: { size: 16, ops: {} } },
+    realize(d) {
+      addSubregion(m.world, m.root, 0x4000, deviceRegion(m.world, d.device, "registers"));
+      const mapping = map(m.world, m.space, 0x4000, 4, { holder: d.device });
+      assert(mapping !== undefined);
+      held.push(mapping, createCache(m.world, m.space, 0x4000, 4, { holder: d.device }));
+    },
+  });
+  const device = plug(m.world, nic, { id: "nic", owner: m.owner });
+  onFinalize(m.world, device, () => m.finalized.push("nic"));
+  assertEquals(held.map(({ isOpen }) => isOpen), [true, true]);
+  unplug(m.world, device);
+  assertEquals([held.map(({ isOpen }) => isOpen), m.finalized], [[false, false], ["nic"]]);
+  audit(m.world);
+});
+
+Deno.test("the end of a world ends what is open, whoever holds it", () => {
+  const m = new Machine();
+  m.ram(0);
+  const mapping = m.map(0, 4);
+  const cache = createCache(m.world, m.space, 0, 4, { holder: m.owner });
+  disposeWorld(m.world);
+  assertThrows(() => unmap(m.world, mapping), ClosedError);
+  assertThrows(() => destroyCache(m.world, cache), ClosedError);
+  assertEquals([countEntities(m.world), mapping.isOpen], [0, false]);
+});
+
+Deno.test("S144 in a debug world the line that mapped is known; the timeline has both ends", () => {
+  const world = createWorld({ debug: true, timeline: 100 });
+  const owner = createOwner(world, { name: "machine" });
+  const root = createRam(world, { name: "ram", size: 0x1000, owner });
+  const space = createAddressSpace(world, { name: "memory", root, owner });
+  const nic = createOwner(world, { name: "nic", owner });
+  for (const holder of [nic, undefined]) {
+    const mapping = map(world, space, 0x10, 4, { holder });
+    assert(mapping !== undefined);
+    assert(whyAlive(world, root).text.includes("mapping_test.ts"), whyAlive(world, root).text);
+    unmap(world, mapping);
+    assertEquals(whyAlive(world, root).text.includes("map reference"), false);
+  }
+  const kinds = timeline(world, root).map(({ kind }) => kind).filter((kind) =>
+    kind === "pinned" || kind === "released"
+  );
+  assertEquals(kinds, ["pinned", "released", "pinned", "released"]);
 });
 
 Deno.test("S138 data of a bounce buffer goes to the handler, and is stored in no memory", () => {
@@ -549,6 +608,18 @@ Deno.test("LC15 what is being finalized gets no mapping, cache or find, though i
   drop(m.world, device);
   assertEquals([refused, m.finalized], [1, ["device"]]);
   audit(m.world);
+});
+
+Deno.test("a handler that data is written back to ends the holder: its pin is released once", () => {
+  const m = new Machine();
+  const nic = m.owned("nic");
+  const target = m.owned("target");
+  m.mmio(0, { write: () => isAlive(m.world, nic) && drop(m.world, nic) }, { owner: target });
+  const mapping = m.map(0, 4, { isWrite: true, holder: nic });
+  const other = m.map(0, 4);
+  assertEquals(m.unmap(mapping), MemTx.OK);
+  assertEquals(m.finalized, ["nic"]);
+  m.unmap(other);
 });
 
 Deno.test("S102 find gives the lowest range that overlaps, clipped, and pins it until it is released", () => {

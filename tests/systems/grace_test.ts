@@ -1,8 +1,11 @@
 /** Grace: small rules of ends and epochs that only a fault would show. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { isAlive } from "../../ecs/handle.ts";
 import { UnbalancedReleaseError } from "../../ecs/ref_count.ts";
 import { currentEpoch } from "../../systems/epoch.ts";
 import { drop, LifetimeError, onFinalize, reference, release } from "../../systems/finalize.ts";
+import { atUnrealize, defineDevice } from "../../machines/devices/define.ts";
+import { plug, unplug } from "../../systems/plug.ts";
 import { readScope } from "../../systems/scope.ts";
 import { scopeDepth } from "../../systems/epoch.ts";
 import { CycleError } from "../../systems/admission.ts";
@@ -122,4 +125,40 @@ Deno.test("a cycle through an owner below: what is owned lives with its owner", 
   drop(m.world, holder);
   drop(m.world, target);
   assertEquals(m.finalized, ["child", "target", "holder"]);
+});
+
+Deno.test("a device whose owner was dropped before it is unplugged whole, in a scope and outside", () => {
+  for (const isInScope of [false, true]) {
+    const m = new Machine();
+    const bridge = m.own("bridge");
+    const before = m.entities() - 1;
+    const undone: boolean[] = [];
+    const type = defineDevice({
+      type: "leaf",
+      description: "notes that it is still there when it is taken apart",
+      state: () => ({}),
+      regions: { registers: { size: 16, registers: [] } },
+      realize: (d) => atUnrealize(d, () => undone.push(isAlive(m.world, d.device))),
+    });
+    const at = [{ region: "registers", container: m.root, offset: 0 }];
+    const leaf = plug(m.world, type, { id: "leaf", owner: bridge, at });
+    drop(m.world, bridge);
+    assertEquals(isAlive(m.world, bridge), true, "its leaf is mapped");
+    if (isInScope) readScope(m.world, "eject", () => unplug(m.world, leaf));
+    else unplug(m.world, leaf);
+    assertEquals([undone, m.finalized, m.entities()], [[true], ["bridge"], before]);
+    m.settle();
+  }
+});
+
+Deno.test("an alias whose target ended shows what is below it", () => {
+  const m = new Machine();
+  const device = m.own("device");
+  addSubregion(m.world, m.root, 0, m.mmio("below", m.owner, { read: () => 0x77 }));
+  const alias = m.alias("window", m.owner, m.mmio("target", device, { read: () => 0x11 }), 0, 0x1000);
+  addSubregion(m.world, m.root, 0, alias, { priority: 1 });
+  assertEquals(m.load(0), 0x11);
+  drop(m.world, device);
+  assertEquals(m.load(0), 0x77);
+  m.settle();
 });

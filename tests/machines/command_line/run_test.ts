@@ -89,6 +89,14 @@ Deno.test("virtio devices fill the slots from the last, in the order given", asy
   assertEquals((await run(`-bios none -kernel @/k ${devices}`, { k, d: new Uint8Array(512) })).output, "420");
 });
 
+Deno.test("a device tree that is none is named, and a device without end is not read for ever", async () => {
+  const tree = await run("-bios none -dtb @/tree", { tree: new Uint8Array(100) });
+  assertEquals(tree.errors, ["freehold: device tree '@/tree' is not a flattened device tree"]);
+  if (Deno.build.os === "windows") return;
+  const endless = await run("-bios none -dtb /dev/zero");
+  assertEquals(endless.errors, ["freehold: device tree '/dev/zero' is no file, and does not end"]);
+});
+
 Deno.test("a virtio device goes where bus= says, and -global switches the slots to version 2", async () => {
   const k = program((asm) => {
     for (const register of [0x1000_1004, 0x1000_1008]) {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Device } from "../../../ecs/device.ts";
 import { DeviceError } from "../../../ecs/device.ts";
 import { addFile, addItem, fwCfg, Key } from "../../../machines/devices/fw_cfg.ts";
+import { runBottomHalves } from "../../../systems/bottom_half.ts";
 import { read, write } from "../../../systems/dma.ts";
 import { resetDevice } from "../../../systems/plug.ts";
 import { addSubregion, createRam } from "../../../systems/topology.ts";
@@ -11,6 +12,8 @@ import { Rig, withRig } from "./rig.ts";
 const BASE = 0x10100000;
 const RAM = 0x80000000;
 const RAM_BYTES = 0x40000;
+const FAR = 0x90000000;
+const LONG = 9 << 20;
 const ERROR = 1, READ = 2, SKIP = 4, SELECT = 8, WRITE = 16;
 const ASCII = new TextDecoder();
 
@@ -120,6 +123,26 @@ Deno.test(
       ram(rig, 0x100, 21),
       Uint8Array.of(91, 92, 93, 94, 95, 96, 97, 98, 99, 100, ...new Array(10).fill(0), 0xff),
     );
+  }),
+);
+
+Deno.test(
+  "a request for more zeros than fit into one turn goes on between turns, and its control word says when it is done",
+  withRig((rig) => {
+    const device = setUp(rig);
+    const far = createRam(rig.world, { name: "far", size: LONG, owner: rig.machine });
+    addSubregion(rig.world, rig.system, FAR, far);
+    const last = new Uint8Array(1);
+    const lastByte = () => (read(rig.world, rig.space, FAR + LONG - 1, last), last[0]);
+    write(rig.world, rig.space, FAR + LONG - 1, Uint8Array.of(0xff));
+    const control = Key.SIGNATURE << 16 | SELECT | READ;
+    assertEquals([request(rig, control, LONG, BigInt(FAR)), lastByte()], [control, 0xff]);
+    assertEquals(request(rig, control, 4, BigInt(FAR)), ERROR, "one at a time");
+    while (runBottomHalves(rig.world) > 0);
+    assertEquals([ram(rig, 0, 4), lastByte()], [new Uint8Array(4), 0]);
+    request(rig, control, LONG, BigInt(FAR));
+    resetDevice(rig.world, device);
+    assertEquals([runBottomHalves(rig.world), request(rig, control, 4, BigInt(FAR))], [0, 0], "reset ends it");
   }),
 );
 

@@ -4,6 +4,7 @@ import { readFirmware, readKernel } from "../../../machines/loader/image.ts";
 import { checkPlacement, fromRamOn, ImageError } from "../../../machines/loader/part.ts";
 
 const BASE = 0x8020_0000;
+const RAM_BYTES = 16 << 20;
 const encoder = new TextEncoder();
 
 /** An ELF file of one segment: `bytes` at `address`, followed by `zeros`. */
@@ -42,7 +43,7 @@ function efiImage(fileBytes: number, memoryBytes: number): Uint8Array {
 }
 
 Deno.test("an ELF kernel goes to its physical addresses, with zeros after what the file holds", () => {
-  const [part] = readKernel({ name: "vmlinux", bytes: elf(0x8100_0000, encoder.encode("code"), 12) }, BASE);
+  const [part] = readKernel({ name: "vmlinux", bytes: elf(0x8100_0000, encoder.encode("code"), 12) }, BASE, RAM_BYTES);
   assertEquals(part?.address, 0x8100_0000);
   assertEquals(part?.bytes, encoder.encode("code"));
   assertEquals(part?.size, 16);
@@ -52,7 +53,9 @@ Deno.test("ELF headers in the page below RAM are left out, a segment that lies t
   const RAM = 0x8000_0000;
   const bytes = encoder.encode("headers and code");
   const load = (address: number) => {
-    const parts = readKernel({ name: "k", bytes: elf(address, bytes, 4) }, BASE).map((part) => fromRamOn(part, RAM));
+    const parts = readKernel({ name: "k", bytes: elf(address, bytes, 4) }, BASE, RAM_BYTES).map((part) =>
+      fromRamOn(part, RAM)
+    );
     checkPlacement(parts, RAM, 1 << 20);
     return parts[0];
   };
@@ -63,12 +66,16 @@ Deno.test("ELF headers in the page below RAM are left out, a segment that lies t
 });
 
 Deno.test("a flat kernel goes where the loader says and takes the memory that its header asks for", () => {
-  const [part] = readKernel({ name: "Image", bytes: efiImage(4096, 10_000) }, BASE);
+  const [part] = readKernel({ name: "Image", bytes: efiImage(4096, 10_000) }, BASE, RAM_BYTES);
   assertEquals([part?.address, part?.bytes.length, part?.size], [BASE, 4096, 10_000]);
 });
 
 Deno.test("a kernel compressed with gzip is unpacked first", () => {
-  const [part] = readKernel({ name: "Image.gz", bytes: new Uint8Array(gzipSync(efiImage(4096, 10_000))) }, BASE);
+  const [part] = readKernel(
+    { name: "Image.gz", bytes: new Uint8Array(gzipSync(efiImage(4096, 10_000))) },
+    BASE,
+    RAM_BYTES,
+  );
   assertEquals([part?.bytes.length, part?.size], [4096, 10_000]);
 });
 
@@ -90,11 +97,16 @@ const refused: [string, Uint8Array, string][] = [
   ["for another machine", elf(BASE, encoder.encode("code"), 0, 62), "not one for 64-bit little-endian RISC-V"],
   ["an EFI stub image cut short", efiImage(4096, 4096).subarray(0, 4000), "cut short: it has 4000 of 4096 bytes"],
   ["damaged gzip", new Uint8Array(gzipSync(whole)).subarray(0, 30), "compressed with gzip and is damaged or cut short"],
+  [
+    "more than RAM when unpacked",
+    new Uint8Array(gzipSync(new Uint8Array(RAM_BYTES + 1))),
+    "more than the machine's 16 MiB",
+  ],
   ["a compressed EFI program", encoder.encode("MZ\0\0zimg" + "\0".repeat(100)), "only UEFI firmware can start"],
 ];
 for (const [what, bytes, sentence] of refused) {
   Deno.test(`a kernel that is ${what} is refused with a sentence`, () => {
-    assertThrows(() => readKernel({ name: "k", bytes }, BASE), ImageError, sentence);
+    assertThrows(() => readKernel({ name: "k", bytes }, BASE, RAM_BYTES), ImageError, sentence);
   });
 }
 
@@ -104,7 +116,7 @@ Deno.test("an ELF file with absurd offsets and sizes is refused, whatever they a
       const bytes = whole.slice();
       new DataView(bytes.buffer).setBigUint64(at, value, true);
       assertThrows(
-        () => checkPlacement(readKernel({ name: "k", bytes }, BASE), 0x8000_0000, 1 << 28),
+        () => checkPlacement(readKernel({ name: "k", bytes }, BASE, RAM_BYTES), 0x8000_0000, 1 << 28),
         ImageError,
       );
     }

@@ -214,19 +214,17 @@ const storms: [string, ReturnType<typeof program> | undefined][] = [
   ],
 ];
 for (const [what, kernel] of storms) {
-  Deno.test(`a guest that ${what}, leaves the host's timers on time and can be stopped`, async () => {
-    const lateness: number[] = [];
+  // Without its turns the host would never get to the last timer, and the test would never end.
+  Deno.test(`a guest that ${what}, leaves the host its turns and can be stopped`, async () => {
+    let fired = 0;
     const { exit } = await runToEnd(kernel === undefined ? {} : { kernel }, (machine) => {
-      const started = performance.now();
-      for (let i = 1; i <= 10; i++) {
-        setTimeout(() => {
-          lateness.push(performance.now() - started - 10 * i);
-          if (i === 10) machine.stop();
-        }, 10 * i);
-      }
+      const next = () => {
+        if (++fired === 10) machine.stop();
+        else setTimeout(next, 1);
+      };
+      setTimeout(next, 1);
     });
-    assertEquals([exit.reason, lateness.length], ["stopped", 10]);
-    assert(Math.min(...lateness) < 20, `timers were ${lateness} ms late`);
+    assertEquals([exit.reason, fired], ["stopped", 10]);
   });
 }
 
