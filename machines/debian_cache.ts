@@ -51,7 +51,7 @@ export function debianFiles(cache = cacheDirectory()): DebianFiles {
 }
 
 /** Whether `path` is a file with something in it. */
-export function isNonEmptyFile(path: string): boolean {
+function isNonEmptyFile(path: string): boolean {
   try {
     const info = Deno.statSync(path);
     return info.isFile && info.size > 0;

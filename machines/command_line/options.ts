@@ -176,7 +176,7 @@ const OPTIONS: readonly Option[] = [
 ];
 
 /** Log items for `-d`, and what each writes. */
-export const LOG_ITEMS: Readonly<Record<string, string>> = {
+const LOG_ITEMS: Readonly<Record<string, string>> = {
   guest_errors: "accesses of the guest that no device takes",
   unimp: "what the guest asks for and is not modelled",
 };

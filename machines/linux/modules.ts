@@ -6,7 +6,7 @@
  */
 
 /** Module that makes the virtio-mmio slots visible; loaded always, before any driver. */
-export const TRANSPORT_MODULE = "virtio_mmio";
+const TRANSPORT_MODULE = "virtio_mmio";
 
 /** Modules to load, dependencies first, for each virtio device type (virtio 1.2, section 5: device types). */
 export const DRIVER_MODULES: Readonly<Record<number, readonly string[]>> = {

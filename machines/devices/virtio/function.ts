@@ -154,7 +154,7 @@ export function finishRequest(d: VirtioInstance, queue: number, chain: Chain, wr
 }
 
 /** Tells the driver that the configuration has changed. */
-export function configurationChanged(d: VirtioInstance): void {
+function configurationChanged(d: VirtioInstance): void {
   d.state.generation = (d.state.generation + 1) >>> 0;
   if (d.state.status & STATUS.DRIVER_OK) raise(d, INTERRUPT.CONFIGURATION);
 }
