@@ -40,7 +40,7 @@ const OPTIONS: readonly Option[] = [
   {
     names: ["-accel"],
     value: "interp|jit|check|tcg",
-    help: "how instructions run; tcg is the best that there is, check compares jit with interp",
+    help: "how instructions run (interp); tcg is the best that there is, check compares jit with interp",
     apply: (line, value) => applyAccelerator(line, KeyValues.parse("-accel", value, "accel")),
   },
   { names: ["-cpu"], value: "rv64[,FEATURE=on|off]…", help: "the harts: RV64GC with Sstc", apply: applyCpu },
@@ -197,7 +197,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     globals: [],
     characters: [],
     rebootAllowed: true,
-    accelerator: "jit",
+    accelerator: "interp",
     clock: { sleep: true, base: "utc" },
     log: { items: [] },
     searchPath: [],

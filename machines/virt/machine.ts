@@ -125,7 +125,7 @@ export class VirtMachine {
         legacyVirtio: options.legacyVirtio ?? true,
         epoch: options.epoch ?? (instructionClock ? REPEATABLE_EPOCH : Date.now()),
       });
-      const { accelerator = "jit" } = options;
+      const { accelerator = "interp" } = options;
       if (accelerator !== "interp") {
         harts[0]?.translate({ ...DEFAULT_TRANSLATION, isChecked: accelerator === "check" });
       }

@@ -13,7 +13,7 @@ import type { BootFiles } from "../loader/firmware.ts";
 export type Accelerator = "interp" | "jit" | "check";
 
 export interface VirtOptions extends BootFiles {
-  /** Default "jit". */
+  /** Default "interp": the translator is still being proved. */
   readonly accelerator?: Accelerator;
   /** Names the machine in `mtree` and messages. Default "machine". */
   readonly name?: string;
