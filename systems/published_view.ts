@@ -8,10 +8,9 @@ import { EMPTY_VIEW, type FlatView, type Range } from "../ecs/flat_view.ts";
 import { handleOf, nameOf } from "../ecs/handle.ts";
 import type { GuestMemory } from "../ecs/ram_block.ts";
 import type { World } from "../ecs/world.ts";
-import { currentEpoch, oldestReader } from "./epoch.ts";
+import { currentEpoch, oldestReader, openReaders } from "./epoch.ts";
 import { InUseError } from "./finalize.ts";
 import { LEVEL, Page, placeOf, ROOT } from "./published_reader.ts";
-import { stalledReaders } from "./stalled_readers.ts";
 
 /** The pages are all in use. Readers see an empty view until the next commit that finds room. */
 export class PublishedViewFullError extends Error {
@@ -208,8 +207,8 @@ class Mirror {
 
   #full(): PublishedViewFullError {
     const name = nameOf(this.#world, this.#space.id);
-    const [stalled] = stalledReaders(this.#world);
-    const why = stalled === undefined ? "" : `; reader "${stalled.name}" has held on for ${stalled.behind} epochs`;
+    const readers = openReaders(this.#world).join(", ");
+    const why = readers === "" ? "" : `; ${readers} holds on to superseded ones`;
     return new PublishedViewFullError(`the published view of address space "${name}" has no page left${why}`);
   }
 }
