@@ -94,6 +94,8 @@ export interface ListenerRecord {
   readonly callbacks: ListenerCallbacks;
   /** Whether it has been told the view of its space, so that it is due the changes. */
   isRegistered: boolean;
+  /** It has had `begin`, and is owed `commit`. */
+  isOwedCommit: boolean;
   /** In a debug world: what the callbacks add up to, by address, with the log mask (INV6). */
   readonly told: Map<number, { section: Section; mask: number }> | undefined;
 }
@@ -119,7 +121,7 @@ export function newListener(
   const id = newEntity(world, ListenerKind, name);
   linkOwned(world, id, owner);
   const told = world.debug ? new Map() : undefined;
-  const record = { id, space, priority, callbacks, isRegistered: false, told };
+  const record = { id, space, priority, callbacks, isRegistered: false, isOwedCommit: false, told };
   listeners(world).record[id] = record;
   return record;
 }
@@ -130,6 +132,11 @@ export function linkListener(world: World, record: ListenerRecord): void {
   record.isRegistered = true;
   columns.all = inserted(columns.all, record);
   columns.bySpace[record.space] = inserted(columns.bySpace[record.space] ?? NONE, record);
+}
+
+/** Notes that the listener was told of a commit's begin, or of its end. */
+export function oweCommit(record: ListenerRecord, isOwed: boolean): void {
+  record.isOwedCommit = isOwed;
 }
 
 /** The listener gets no callback any more, in walks that are under way neither. */

@@ -13,6 +13,7 @@ import {
   linkListener,
   type ListenerRecord,
   listenersOf,
+  oweCommit,
   type Section,
   unlinkListener,
 } from "../ecs/listener.ts";
@@ -42,6 +43,7 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
   const masks = takeMaskChanges(world);
   state.isWalking = true;
   for (const listener of audience(world, changes)) {
+    oweCommit(listener, true);
     if (listener.callbacks.begin !== undefined) call(world, listener, () => listener.callbacks.begin?.());
   }
   for (const change of changes) {
@@ -56,11 +58,16 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
 /** commit, and the replay to those that registered meanwhile. The new views are published. */
 export function announceCommit(world: World, changes: readonly ViewChange[]): void {
   endTelling(world);
-  for (const listener of audience(world, changes)) {
-    if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
-  }
+  for (const listener of audience(world, changes)) payCommit(world, listener);
   const { late } = walks(world);
   if (late.length > 0) { for (const listener of late.splice(0)) startLate(world, listener); }
+}
+
+/** Tells a listener that has had `begin` that its commit is over. */
+function payCommit(world: World, listener: ListenerRecord): void {
+  if (!listener.isOwedCommit) return;
+  oweCommit(listener, false);
+  if (listener.callbacks.commit !== undefined) call(world, listener, () => listener.callbacks.commit?.());
 }
 
 /** Tells of coalesced ranges of a region, wherever it is shown (M1); dels by descending priority. */
@@ -237,14 +244,18 @@ function startLate(world: World, listener: ListenerRecord): void {
 
 /**
  * Takes a listener out (L5): begin, what was logged and what was there, commit, to it alone. In the middle of a walk what
- * it was told is neither the old view nor the new one, so it simply hears nothing more (S109).
+ * it was told is neither the old view nor the new one, so it simply hears nothing more (S109). After the walk, while
+ * others have their commit, its own comes first.
  */
 export function stopListener(world: World, listener: ListenerRecord): void {
   const state = walks(world);
   state.late = state.late.filter((other) => other !== listener);
   if (!listener.isRegistered) return;
   beginTelling(world);
-  if (!state.isWalking) replayDeleted(world, listener);
+  if (!state.isWalking) {
+    payCommit(world, listener);
+    replayDeleted(world, listener);
+  }
   unlinkListener(world, listener);
   endTelling(world);
 }

@@ -184,6 +184,25 @@ Deno.test("S109 a listener that is unregistered in a callback hears nothing more
   audit(m.world);
 });
 
+Deno.test("S109 a listener that is unregistered in another's commit callback has its own commit first", () => {
+  const m = new Machine();
+  let isOver = false;
+  registerListener(m.world, m.space, {
+    name: "first",
+    commit() {
+      if (isOver || m.log.length === 0) return;
+      isOver = true;
+      unregisterListener(m.world, victim);
+    },
+  });
+  const victim = m.listen("victim");
+  m.heard();
+  addSubregion(m.world, m.root, 0, m.region("x"));
+  const told = ["victim begin", "victim add 0+1000", "victim commit"];
+  assertEquals(m.heard(), [...told, "victim begin", "victim del 0+1000", "victim commit"]);
+  audit(m.world);
+});
+
 Deno.test("a listener that is registered in a callback hears the new view once it is published", () => {
   const m = new Machine();
   let late = 0;
