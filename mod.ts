@@ -121,7 +121,23 @@ export {
   populate,
   removeDiscardListener,
 } from "./systems/discard.ts";
-export { drain, readScope } from "./systems/scope.ts";
+export { drain, readScope, unregisterReader } from "./systems/scope.ts";
+export {
+  publish,
+  type PublishedView,
+  PublishedViewFullError,
+  type PublishOptions,
+  unpublish,
+} from "./systems/published_view.ts";
+export {
+  openPublishedView,
+  PublishedReader,
+  PublishedReaderError,
+  type SharedView,
+} from "./systems/published_reader.ts";
+export { registerWorkerReader, type WorkerReader } from "./systems/worker_readers.ts";
+export type { ReaderSlot } from "./ecs/epochs.ts";
+export { type StalledReader, stalledReaders } from "./systems/stalled_readers.ts";
 export { drop, onFinalize, reference, release } from "./systems/finalize.ts";
 export { disposeWorld } from "./systems/dispose.ts";
 export { audit, AuditError, type Reason, type WhyAlive, whyAlive } from "./systems/inspect.ts";
