@@ -1,12 +1,11 @@
 /** Scenarios of coalesced MMIO: what listeners are told, and when collected writes reach their handlers. */
 import { assertEquals, assertThrows } from "@std/assert";
-import type { AddressSpace } from "../../ecs/address_space.ts";
 import { coalescedRing } from "../../ecs/coalesced_ring.ts";
 import { isAlive } from "../../ecs/handle.ts";
 import type { CoalescedSection } from "../../ecs/listener.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import type { Region } from "../../ecs/region.ts";
-import { createWorld, type Policy, type World } from "../../ecs/world.ts";
+import type { Policy } from "../../ecs/world.ts";
 import { Attrs, MemTx } from "../../systems/access.ts";
 import { TopologyError } from "../../systems/admission.ts";
 import { addCoalescing, clearCoalescing, setCoalescing, setFlushCoalesced } from "../../systems/coalesced.ts";
@@ -17,9 +16,7 @@ import { audit } from "../../systems/inspect.ts";
 import { addIoEvent, createNotifier } from "../../systems/io_event.ts";
 import {
   addSubregion,
-  createAddressSpace,
   createAlias,
-  createContainer,
   createMmio,
   createOwner,
   createRam,
@@ -30,22 +27,15 @@ import {
   unregisterListener,
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
+import { Stage } from "./machine.ts";
 
-class Machine {
+class Machine extends Stage {
   readonly log: string[] = [];
-  readonly faults: Error[] = [];
-  readonly world: World;
-  readonly owner: Owner;
-  readonly root: Region;
-  readonly space: AddressSpace;
   /** What a handler does besides noting the write. */
   onWrite: (value: number) => void = () => {};
 
   constructor(policy: Partial<Policy> = {}) {
-    this.world = createWorld({ policy, reportFault: (error) => this.faults.push(error) });
-    this.owner = createOwner(this.world, { name: "machine" });
-    this.root = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-    this.space = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
+    super({ policy }, 2 ** 32);
   }
 
   device(name: string, at: number): { device: Owner; region: Region } {

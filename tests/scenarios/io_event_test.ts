@@ -1,12 +1,10 @@
 /** Scenarios of io events (ioeventfds): which writes set a notifier, and what listeners are told of it. */
 import { assertEquals, assertThrows } from "@std/assert";
-import type { AddressSpace } from "../../ecs/address_space.ts";
 import { isAlive } from "../../ecs/handle.ts";
 import type { Notifier } from "../../ecs/io_event.ts";
 import type { IoEventSection } from "../../ecs/listener.ts";
-import type { Owner } from "../../ecs/owner.ts";
 import type { MmioOps, Region } from "../../ecs/region.ts";
-import { createWorld, type Policy, type World } from "../../ecs/world.ts";
+import type { Policy } from "../../ecs/world.ts";
 import { MemTx } from "../../systems/access.ts";
 import { TopologyError } from "../../systems/admission.ts";
 import { load, store, write } from "../../systems/dma.ts";
@@ -19,7 +17,6 @@ import {
   addSubregion,
   createAddressSpace,
   createAlias,
-  createContainer,
   createMmio,
   createOwner,
   createRam,
@@ -30,23 +27,16 @@ import {
   unregisterListener,
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
+import { Stage } from "./machine.ts";
 
-class Machine {
-  readonly faults: Error[] = [];
+class Machine extends Stage {
   readonly log: string[] = [];
   readonly rung: string[] = [];
   readonly written: number[] = [];
   readonly names = new Map<Notifier, string>();
-  readonly world: World;
-  readonly owner: Owner;
-  readonly root: Region;
-  readonly space: AddressSpace;
 
   constructor(policy: Partial<Policy> = {}) {
-    this.world = createWorld({ policy, reportFault: (error) => this.faults.push(error) });
-    this.owner = createOwner(this.world, { name: "machine" });
-    this.root = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-    this.space = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
+    super({ policy }, 2 ** 32);
   }
 
   /** A device region that notes offset and value of what is written to it. */

@@ -22,26 +22,32 @@ import {
   registerListener,
 } from "../../systems/topology.ts";
 
-export class Machine {
-  /** Names of owners, in the order of their end. */
-  readonly finalized: string[] = [];
+/** What every scenario stands on: a world that keeps what its model does wrong, and one address space. */
+export class Stage {
   readonly faults: Error[] = [];
-  readonly traces: string[] = [];
-  readonly #heard: string[] = [];
   readonly world: World;
   readonly owner: Owner;
   readonly root: Region;
   readonly space: AddressSpace;
 
-  constructor(options: WorldOptions = {}) {
-    this.world = createWorld({
-      reportFault: (error) => this.faults.push(error),
-      trace: (line) => this.traces.push(line),
-      ...options,
-    });
+  constructor(options: WorldOptions = {}, size: number | bigint = 2n ** 64n) {
+    this.world = createWorld({ reportFault: (error) => this.faults.push(error), ...options });
     this.owner = createOwner(this.world, { name: "machine" });
-    this.root = createContainer(this.world, { name: "system", size: 2n ** 64n, owner: this.owner });
+    this.root = createContainer(this.world, { name: "system", size, owner: this.owner });
     this.space = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
+  }
+}
+
+export class Machine extends Stage {
+  /** Names of owners, in the order of their end. */
+  readonly finalized: string[] = [];
+  readonly traces: string[];
+  readonly #heard: string[] = [];
+
+  constructor(options: WorldOptions = {}) {
+    const traces: string[] = [];
+    super({ trace: (line) => traces.push(line), ...options });
+    this.traces = traces;
   }
 
   /** An owner below `above`; `undefined`: one of its own, such as a backend. */

@@ -2,9 +2,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { AddressSpace } from "../../ecs/address_space.ts";
 import type { Section } from "../../ecs/listener.ts";
-import type { Owner } from "../../ecs/owner.ts";
 import type { Region } from "../../ecs/region.ts";
-import { createWorld, type Policy, type World } from "../../ecs/world.ts";
+import type { Policy } from "../../ecs/world.ts";
 import { load } from "../../systems/dma.ts";
 import { InUseError } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
@@ -13,7 +12,6 @@ import {
   createAddressSpace,
   createContainer,
   createMmio,
-  createOwner,
   createRam,
   delSubregion,
   destroyAddressSpace,
@@ -25,20 +23,13 @@ import {
   unregisterListener,
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
+import { Stage } from "./machine.ts";
 
-class Machine {
-  readonly faults: Error[] = [];
+class Machine extends Stage {
   readonly log: string[] = [];
-  readonly world: World;
-  readonly owner: Owner;
-  readonly root: Region;
-  readonly space: AddressSpace;
 
   constructor(policy: Partial<Policy> = {}) {
-    this.world = createWorld({ policy, reportFault: (error) => this.faults.push(error) });
-    this.owner = createOwner(this.world, { name: "machine" });
-    this.root = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-    this.space = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
+    super({ policy }, 2 ** 32);
   }
 
   region(name: string, size = 0x1000): Region {
