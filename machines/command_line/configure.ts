@@ -83,6 +83,7 @@ export function configureVirt(
     entropy,
     rebootAllowed: line.rebootAllowed,
     accelerator: line.accelerator,
+    translation: line.translation,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Options about the board itself: harts, memory, clocks. */
 import { KeyValues, OptionError, parseInteger, parseSize } from "./key_values.ts";
 import type { CommandLine } from "./request.ts";
+import { MAX_REGIONS, MAX_THRESHOLD } from "../riscv/translator/translator.ts";
 import { MAX_HARTS, MAX_RAM_BYTES } from "../virt/memory_map.ts";
 
 const MIB = 2 ** 20;
@@ -24,6 +25,13 @@ export function applyMachine(line: CommandLine, value: string): void {
 export function applyAccelerator(line: CommandLine, list: KeyValues): void {
   const wanted = list.takeChoice("accel", ["interp", "jit", "check", "tcg"]);
   if (wanted !== undefined) line.accelerator = wanted === "tcg" ? "jit" : wanted;
+  const threshold = list.takeInteger("threshold", 1, MAX_THRESHOLD),
+    regions = list.takeInteger("regions", 1, MAX_REGIONS);
+  line.translation = {
+    ...line.translation,
+    ...(threshold !== undefined && { threshold }),
+    ...(regions !== undefined && { regions }),
+  };
   list.takeChoice("thread", ["single", "multi"]);
   list.take("tb-size");
   list.finish();

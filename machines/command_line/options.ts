@@ -39,8 +39,10 @@ const OPTIONS: readonly Option[] = [
   },
   {
     names: ["-accel"],
-    value: "interp|jit|check|tcg",
-    help: "how instructions run (interp); tcg is the best that there is, check compares jit with interp",
+    value: "interp|jit|check|tcg[,threshold=N][,regions=N]",
+    help:
+      "how instructions run (interp); tcg is the best that there is, check compares jit with interp; threshold is how " +
+      "often code runs until it is translated, regions how many translated ones are kept",
     apply: (line, value) => applyAccelerator(line, KeyValues.parse("-accel", value, "accel")),
   },
   { names: ["-cpu"], value: "rv64[,FEATURE=on|off]…", help: "the harts: RV64GC with Sstc", apply: applyCpu },
@@ -198,6 +200,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     characters: [],
     rebootAllowed: true,
     accelerator: "interp",
+    translation: {},
     clock: { sleep: true, base: "utc" },
     log: { items: [] },
     searchPath: [],

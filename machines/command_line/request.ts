@@ -1,12 +1,13 @@
 /** What a command line asks for, as plain data: no file is open yet, nothing is built. */
 
-import type { Accelerator } from "../virt/options.ts";
+import type { Accelerator, Translation } from "../virt/options.ts";
 
 export interface CommandLine {
   /** Print this and stop, with exit status 0. */
   print?: string;
   harts: number;
   accelerator: Accelerator;
+  translation: Translation;
   ramBytes: number;
   /** A file, "none" or "default". */
   bios: string;

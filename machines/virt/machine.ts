@@ -19,12 +19,17 @@ import { type GuestClock, HostClock, InstructionClock } from "../guest_clock.ts"
 import { planBoot } from "../loader/firmware.ts";
 import { type DeviceTree, readDeviceTree } from "../loader/flattened_device_tree.ts";
 import type { Hart } from "../riscv/hart.ts";
-import { DEFAULT_TRANSLATION } from "../riscv/translator/translator.ts";
+import {
+  DEFAULT_TRANSLATION,
+  MAX_REGIONS,
+  MAX_THRESHOLD,
+  type TranslatorOptions,
+} from "../riscv/translator/translator.ts";
 import { addDevice } from "./add_device.ts";
 import { type Board, boardMemoryBytes, wireBoard } from "./board.ts";
 import { describeVirt } from "./device_tree.ts";
 import { MAX_HARTS, MAX_RAM_BYTES, MEMORY_MAP, TIMEBASE_HZ } from "./memory_map.ts";
-import type { ExitStatus, VirtOptions } from "./options.ts";
+import type { ExitStatus, Translation, VirtOptions } from "./options.ts";
 
 /** A machine can't be built as asked, or not be used any more. */
 export class MachineError extends Error {
@@ -127,7 +132,7 @@ export class VirtMachine {
       });
       const { accelerator = "interp" } = options;
       if (accelerator !== "interp") {
-        harts[0]?.translate({ ...DEFAULT_TRANSLATION, isChecked: accelerator === "check" });
+        harts[0]?.translate(translationOf(options.translation, accelerator === "check"));
       }
       this.#execution = new Execution({
         world,
@@ -250,6 +255,18 @@ export class VirtMachine {
   #checkAlive(): void {
     if (this.#disposed) throw new MachineError("the machine was disposed of");
   }
+}
+
+function translationOf(tuning: Translation = {}, isChecked: boolean): TranslatorOptions {
+  const { threshold = DEFAULT_TRANSLATION.threshold, regions = DEFAULT_TRANSLATION.limit } = tuning;
+  const isWithin = (value: number, most: number) => Number.isInteger(value) && value >= 1 && value <= most;
+  if (!isWithin(threshold, MAX_THRESHOLD) || !isWithin(regions, MAX_REGIONS)) {
+    throw new MachineError(
+      `translation can't have threshold ${threshold} and ${regions} regions: ` +
+        `they are 1 to ${MAX_THRESHOLD} and 1 to ${MAX_REGIONS}`,
+    );
+  }
+  return { ...DEFAULT_TRANSLATION, threshold, limit: regions, eager: threshold === 1, isChecked };
 }
 
 const NANOSECONDS_PER_TICK = 1e9 / TIMEBASE_HZ;

@@ -12,9 +12,19 @@ import type { BootFiles } from "../loader/firmware.ts";
  */
 export type Accelerator = "interp" | "jit" | "check";
 
+/** How translation is tuned, for tests and measurements. What is left out is as measured best. */
+export interface Translation {
+  /** How often control comes to a place until it is translated: 1 to 65535; 1 translates everything, at once. */
+  readonly threshold?: number;
+  /** Translated regions that are kept at most: 1 to 32768. */
+  readonly regions?: number;
+}
+
 export interface VirtOptions extends BootFiles {
   /** Default "interp": the translator is still being proved. */
   readonly accelerator?: Accelerator;
+  /** Of "jit" and "check". */
+  readonly translation?: Translation;
   /** Names the machine in `mtree` and messages. Default "machine". */
   readonly name?: string;
   /** 1 to 8; default 1. */

@@ -24,6 +24,9 @@ export interface TranslatorOptions {
   readonly isChecked?: boolean;
 }
 
+/** Counts are 16 bits wide; see `ENTRY_LIMIT` for regions. */
+export const MAX_THRESHOLD = 65535, MAX_REGIONS = ENTRY_LIMIT;
+
 /** Measured with a boot of Linux; see README. */
 export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 3000, limit: 8192, eager: false };
 
