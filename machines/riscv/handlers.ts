@@ -69,6 +69,9 @@ export function count(m: Machine, hot: Statements): Statements {
   ];
 }
 
+/** Gives the budget back for what was no instruction. */
+export const refund = (m: Machine): Statements => [set(m.budget, i32.add(m.budget, i32.const(1)))];
+
 /** On to the instruction behind this one. */
 function advance(m: Machine, length: number): Statements {
   return [set(m.slot, i32.add(m.slot, i32.const((length / 2) * at.SLOT_BYTES))), branch(m.labels.next)];

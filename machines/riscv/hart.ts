@@ -22,7 +22,8 @@ import { executePrivileged, type PrivilegedHart } from "./privileged.ts";
 import { SpaceBus } from "./space_bus.ts";
 import { Tlb } from "./tlb.ts";
 import { enterTrap, modeOf } from "./trap.ts";
-import type { TranslatorOptions, TranslatorStatistics } from "./translator/translator.ts";
+import { reportOf, type TranslationReport } from "./translator/statistics.ts";
+import type { TranslatorOptions } from "./translator/translator.ts";
 
 export interface HartOptions {
   readonly world: World;
@@ -190,8 +191,11 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#execution.translate(options);
   }
 
-  get translation(): TranslatorStatistics {
-    return this.#execution.translator.statistics;
+  /** What the translator that all harts of this memory share has done; entries and exits are this hart's own. */
+  get translation(): TranslationReport {
+    const counts = (first: number) =>
+      Array.from({ length: at.EXIT_OPCODES }, (_, i) => Number(this.state.get(at.EXITS + (first + i) * 8)));
+    return reportOf(this.#execution.translator.statistics, counts(0), counts(at.EXIT_OPCODES));
   }
 
   /** Drives an interrupt line from outside: a bit of mip. */

@@ -2,7 +2,7 @@
  * Generates the interpreter: one WebAssembly function that runs pre-decoded instructions until its budget is spent.
  * A loop dispatches on the slot's opcode by `br_table`; what a page is left for goes through the fetch TLB.
  */
-import { call, type Callee, callIndirect, i32, i64, type Prototype } from "../wasm/expression.ts";
+import { call, type Callee, i32, i64, type Prototype } from "../wasm/expression.ts";
 import { ModuleBuilder, readGlobal, writeGlobal } from "../wasm/module.ts";
 import {
   block,
@@ -18,25 +18,23 @@ import {
   store,
   when,
 } from "../wasm/statement.ts";
-import { arrive, count, currentPc, handler, type Machine, saved, slotField, writeRd } from "./handlers.ts";
+import { arrive, currentPc, handler, type Machine, refund, saved, slotField, writeRd } from "./handlers.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FETCH_SINGLE, FETCH_TRAPPED } from "./fetch_path.ts";
 import { defineMmu, type Mmu } from "./mmu.ts";
 import { defineMultiply } from "./multiply.ts";
-import { FIRST_ENTRY, FORMS } from "./opcodes.ts";
+import { FORMS } from "./opcodes.ts";
 import { parameter } from "./page_walk.ts";
+import { arriveByFetch, enterRegion } from "./region_entry.ts";
 import { tlbOffset } from "./translate.ts";
 import { defineSoftFloat } from "./soft_float.ts";
-import { CALL_DEPTH, LEFT, REGION_SIGNATURE } from "./translator/linkage.ts";
+import { REGION_SIGNATURE } from "./translator/linkage.ts";
 
 /** Pages of the largest memory that a 32-bit WebAssembly memory can have: one module serves every machine. */
 export const MAXIMUM_PAGES = 65536;
 /** Beyond what a slot's count can be. */
 export const NEVER = 0x10000;
-/** In `skip`: a region asks that the interpreter runs the next instruction. No slot lies there. */
-const SKIP_NEXT = -1;
-
 /** What the instance exports. */
 export interface InterpreterExports {
   /** Runs the hart at `base` until BUDGET is spent. */
@@ -194,16 +192,6 @@ function fetch(m: Machine, again: Label, spent: Label): Statements {
   ];
 }
 
-function arriveByFetch(m: Machine, imports: HartImports): Statements {
-  return [
-    when(
-      i32.eq(m.skip, i32.const(SKIP_NEXT)),
-      [set(m.skip, m.slot)],
-      count(m, saved(m, [callFor(imports.heat, m.slot)])),
-    ),
-  ];
-}
-
 /** The slot of the instruction at `target` is SINGLE. */
 function enterSingle(m: Machine): Statements {
   return [
@@ -256,37 +244,6 @@ function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: La
     ]),
   ];
 }
-
-/** Runs the region that begins at the slot, or its first instruction if a region has asked for that. */
-function enterRegion(m: Machine, imports: HartImports, region: Prototype, start: Label): Statements {
-  const index = i32.sub(m.opcode, i32.const(FIRST_ENTRY));
-  return [
-    when(i32.or(i32.eq(m.slot, m.skip), i32.eq(readGlobal(m.entering), i32.const(at.ENTER_NEVER))), [
-      set(m.skip, i32.const(0)),
-      set(
-        m.opcode,
-        i32.load16_u(i32.add(i32.load(m.base, at.REGION_ENTRIES), i32.shl(index, i32.const(2))), at.ENTRY_OPCODE),
-      ),
-      branch(start),
-    ]),
-    ...refund(m),
-    store.i32(m.base, i32.const(0), at.LAST_JUMP),
-    ...saved(m, [
-      when(
-        readGlobal(m.entering),
-        [set(m.kind, call(imports.checkRegion, m.base, index))],
-        [set(m.kind, callIndirect(region, index, m.base, i32.const(CALL_DEPTH), index))],
-      ),
-    ]),
-    set(m.target, i64.load(m.base, at.PC)),
-    branchIf(m.labels.jump, i32.eq(m.kind, i32.const(LEFT))),
-    set(m.skip, i32.const(SKIP_NEXT)),
-    branch(m.labels.jump),
-  ];
-}
-
-/** Gives the budget back for what was no instruction. */
-const refund = (m: Machine): Statements => [set(m.budget, i32.add(m.budget, i32.const(1)))];
 
 function undecoded(m: Machine, imports: HartImports): Statements {
   return [...refund(m), callFor(imports.decodeRun, m.slot), branch(m.labels.next)];

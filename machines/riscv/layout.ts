@@ -117,7 +117,15 @@ export const TLB_CONTEXT_BYTES = 3 * TLB_TABLE_BYTES;
 export const USER = 0, SUPERVISOR = 1, SUPERVISOR_SUM = 2, MACHINE = 3;
 export const CONTEXTS = 4;
 
-export const HART_BYTES = TLB + CONTEXTS * TLB_CONTEXT_BYTES;
+/**
+ * How translated code was left, i64 counts by the opcode of the next instruction: first those that regions were left for,
+ * then those that they asked the interpreter to run. `EXIT_TO_REGION` stands for all opcodes of entries.
+ */
+export const EXITS = TLB + CONTEXTS * TLB_CONTEXT_BYTES;
+export const EXIT_OPCODES = 512;
+export const EXIT_TO_REGION = EXIT_OPCODES - 1;
+
+export const HART_BYTES = EXITS + 2 * EXIT_OPCODES * 8;
 
 /** A decoded instruction: 16 bytes for each halfword of a page. Register fields are offsets from the hart's base. */
 export const SLOT_BYTES = 16;

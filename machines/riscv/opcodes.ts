@@ -14,7 +14,7 @@ export const SENTINEL = 1;
 export const ILLEGAL = 2;
 /** The first half of a 32-bit instruction whose second half lies in the next page. */
 export const STRADDLING = 3;
-const FIRST_FORM = 4;
+export const FIRST_FORM = 4;
 /** From here on an opcode says that a translated region is entered here, and by which of all entries; u16. */
 export const FIRST_ENTRY = 0x8000;
 export const ENTRY_LIMIT = 0x8000;

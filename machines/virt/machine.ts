@@ -19,6 +19,7 @@ import { type GuestClock, HostClock, InstructionClock } from "../guest_clock.ts"
 import { planBoot } from "../loader/firmware.ts";
 import { type DeviceTree, readDeviceTree } from "../loader/flattened_device_tree.ts";
 import type { Hart } from "../riscv/hart.ts";
+import type { TranslationReport } from "../riscv/translator/statistics.ts";
 import {
   DEFAULT_TRANSLATION,
   MAX_REGIONS,
@@ -153,6 +154,12 @@ export class VirtMachine {
 
   get harts(): readonly Hart[] {
     return this.#harts;
+  }
+
+  /** What each hart's translated code did, and what the translator did for all of them; nothing without a translator. */
+  get translation(): readonly TranslationReport[] {
+    const { accelerator = "interp" } = this.#options;
+    return accelerator === "interp" ? [] : this.#harts.map((hart) => hart.translation);
   }
 
   /** Runs until the guest powers off, or wants to restart and may not, or {@linkcode stop} is called. */

@@ -12,6 +12,7 @@ import { ENTRY_LIMIT, FIRST_ENTRY, UNDECODED } from "../opcodes.ts";
 import { type Block, discover, type End, isCall, isReturn, type Shape } from "./discovery.ts";
 import { regionModule } from "./region_module.ts";
 import { type RegionFunction, SelfCheck } from "./self_check.ts";
+import { type DropReason, emptyStatistics, type Extent, type TranslatorStatistics } from "./statistics.ts";
 
 export interface TranslatorOptions {
   /** How often control comes to a place until it is translated: 1 to 65535. */
@@ -30,23 +31,14 @@ export const MAX_THRESHOLD = 65535, MAX_REGIONS = ENTRY_LIMIT;
 /** Measured with a boot of Linux; see README. */
 export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 3000, limit: 8192, eager: false };
 
-export interface TranslatorStatistics {
-  /** Regions that are there now, made in all, and dropped because code changed or the cache was full. */
+/** What was compiled at once: in memory as long as one of its regions is. */
+interface Batch {
+  readonly bytes: number;
   regions: number;
-  translated: number;
-  /** Of all regions. */
-  entries: number;
-  dropped: number;
-  modules: number;
-  /** Of all modules. */
-  bytes: number;
-  instructions: number;
-  /** Spent on translation, without the engine's own compilation in the background. */
-  milliseconds: number;
-  longestMilliseconds: number;
 }
 
 interface Region {
+  readonly batch: Batch;
   readonly page: number;
   /** Its first slot. */
   readonly head: number;
@@ -54,6 +46,7 @@ interface Region {
   readonly jumps: readonly number[];
   /** The 64-byte pieces of the page that it was made from. */
   readonly granules: bigint;
+  readonly instructions: number;
   /** Where it is entered: indices in the table. */
   readonly entries: number[];
 }
@@ -73,17 +66,7 @@ const SEEN_LIMIT = 64;
 const PATIENCE = 24;
 
 export class Translator {
-  readonly statistics: TranslatorStatistics = {
-    regions: 0,
-    translated: 0,
-    entries: 0,
-    dropped: 0,
-    modules: 0,
-    bytes: 0,
-    instructions: 0,
-    milliseconds: 0,
-    longestMilliseconds: 0,
-  };
+  readonly statistics: TranslatorStatistics = emptyStatistics();
   /** Address of the table of entries. */
   readonly entries: number;
   readonly table: WebAssembly.Table = new WebAssembly.Table({ element: "anyfunc", initial: 256 });
@@ -124,7 +107,7 @@ export class Translator {
     interpreter.threshold.value = options?.threshold ?? NEVER;
     this.#selfCheck = options?.isChecked ? new SelfCheck(this.#memory, interpreter) : undefined;
     interpreter.entering.value = this.#selfCheck ? at.ENTER_CHECKED : at.ENTER_DIRECTLY;
-    for (const region of this.#regions) this.#drop(region);
+    for (const region of this.#regions) this.#drop(region, "configured anew");
     this.#hot.clear();
     this.#seen.clear();
   }
@@ -132,7 +115,7 @@ export class Translator {
   /** Says which harts there are, by their bases. */
   serve(harts: readonly number[]): void {
     this.#hart = harts.length === 1 ? harts[0] : undefined;
-    for (const region of this.#regions) this.#drop(region);
+    for (const region of this.#regions) this.#drop(region, "configured anew");
   }
 
   get isEager(): boolean {
@@ -182,12 +165,7 @@ export class Translator {
     if (this.#hot.size === 0 || !this.#options) return;
     if (!this.#options.eager && this.#hot.size < BATCH_LIMIT && --this.#patience > 0) return;
     this.#patience = PATIENCE;
-    const started = performance.now();
-    const batch = [...this.#hot].slice(0, BATCH_LIMIT);
-    this.#translate(batch);
-    const took = performance.now() - started;
-    this.statistics.milliseconds += took;
-    this.statistics.longestMilliseconds = Math.max(this.statistics.longestMilliseconds, took);
+    this.#translate([...this.#hot].slice(0, BATCH_LIMIT));
   }
 
   /** Bytes of a page change, from one place in it to another (inclusive): drops what was made from them. */
@@ -196,12 +174,13 @@ export class Translator {
     for (const region of [...this.#byPage.get(page) ?? []]) {
       if ((region.granules & touched) === 0n) continue;
       for (const jump of region.jumps) this.#seen.delete(page + (jump << at.SLOT_SHIFT));
-      this.#drop(region);
+      this.#drop(region, "code changed");
     }
   }
 
   #translate(batch: readonly number[]): void {
-    for (const region of this.#stale) if (batch.includes(region.head)) this.#drop(region);
+    const started = performance.now();
+    for (const region of this.#stale) if (batch.includes(region.head)) this.#drop(region, "jumps to more places");
     const found: Shape[] = [];
     /** Slots that regions of this batch will be entered by. */
     const taken = new Set<number>();
@@ -231,6 +210,7 @@ export class Translator {
     }
     if (found.length === 0) return;
     const bytes = regionModule(found, this.#memory.bytes.length, this.#hart, this.#selfCheck !== undefined);
+    const generated = performance.now();
     const module = new WebAssembly.Module(bytes);
     const { exports } = new WebAssembly.Instance(module, {
       env: {
@@ -240,28 +220,29 @@ export class Translator {
         logStore: (address: number) => this.#selfCheck?.log(address >>> 0),
       },
     });
-    this.statistics.modules++;
-    this.statistics.bytes += bytes.length;
-    for (const [i, shape] of found.entries()) this.#add(shape, exports[`region${i}`] as RegionFunction);
+    const made: Batch = { bytes: bytes.length, regions: 0 };
+    this.#count({ modules: 1, bytes: bytes.length });
+    for (const [i, shape] of found.entries()) this.#add(made, shape, exports[`region${i}`] as RegionFunction);
+    this.#time(started, generated, performance.now());
   }
 
   #isEntry(slot: number): boolean {
     return this.#pages.writer.opcode(slot) >= FIRST_ENTRY;
   }
 
-  #add(shape: Shape, run: RegionFunction): void {
+  #add(batch: Batch, shape: Shape, run: RegionFunction): void {
     const { page, blocks } = shape;
     if (this.#regions.size >= (this.#options?.limit ?? 0)) this.#evict();
-    let granules = 0n;
+    let granules = 0n, instructions = 0;
     for (const { steps, end } of blocks) {
       for (const step of "step" in end ? [...steps, end.step] : steps) {
         granules |= granulesOf(step.offset, step.offset + step.decoded.length - 1);
-        this.statistics.instructions++;
+        instructions++;
       }
     }
     const jumps = blocks.flatMap(({ end }) => isByRegister(end) ? [end.step.offset] : []);
     const head = page + ((blocks[0]?.offset ?? 0) << at.SLOT_SHIFT);
-    const region: Region = { page, head, granules, jumps, entries: [] };
+    const region: Region = { batch, page, head, granules, instructions, jumps, entries: [] };
     for (const [ordinal, { offset }] of entriesOf(shape).entries()) {
       const slot = page + (offset << at.SLOT_SHIFT);
       const index = this.#free.pop() ?? this.#entries.length;
@@ -281,22 +262,36 @@ export class Translator {
     if (others) others.add(region);
     else this.#byPage.set(page, new Set([region]));
     this.#mark(page);
-    this.statistics.translated++;
-    this.statistics.entries += region.entries.length;
-    this.statistics.regions = this.#regions.size;
+    batch.regions++;
+    this.#count({ regions: 1, entries: region.entries.length, instructions });
+  }
+
+  /** What was made is there, at first. */
+  #count(added: Partial<Extent>): void {
+    for (const [key, count] of Object.entries(added) as [keyof Extent, number][]) {
+      this.statistics.made[key] += count;
+      this.statistics.present[key] += count;
+    }
+  }
+
+  #time(started: number, generated: number, installed: number): void {
+    this.statistics.generateMs += generated - started;
+    this.statistics.installMs += installed - generated;
+    this.statistics.longestMs = Math.max(this.statistics.longestMs, installed - started);
   }
 
   /** Room for new regions: the oldest quarter goes. */
   #evict(): void {
     let count = Math.max(1, this.#regions.size >>> 2);
+    this.statistics.evictions++;
     for (const region of this.#regions) {
-      this.#drop(region);
+      this.#drop(region, "cache was full");
       if (--count === 0) break;
     }
   }
 
-  #drop(region: Region): void {
-    const { page, entries } = region;
+  #drop(region: Region, reason: DropReason): void {
+    const { batch, page, entries } = region;
     for (const index of entries) {
       const slot = this.#entries[index]?.slot ?? 0;
       this.#entries[index] = undefined;
@@ -313,8 +308,14 @@ export class Translator {
     others?.delete(region);
     if (others?.size === 0) this.#byPage.delete(page);
     this.#mark(page);
-    this.statistics.dropped++;
-    this.statistics.regions = this.#regions.size;
+    const { present, dropped } = this.statistics;
+    dropped[reason]++;
+    present.regions--;
+    present.entries -= entries.length;
+    present.instructions -= region.instructions;
+    if (--batch.regions > 0) return;
+    present.modules--;
+    present.bytes -= batch.bytes;
   }
 
   #mark(page: number): void {

@@ -1,0 +1,64 @@
+/** What is counted of translated code. */
+import { assert, assertEquals } from "@std/assert";
+import { EXIT_OPCODES, EXIT_TO_REGION } from "../../../../machines/riscv/layout.ts";
+import { FIRST_FORM, FORMS } from "../../../../machines/riscv/opcodes.ts";
+import { x } from "../../../../machines/riscv/registers.ts";
+import { describeTranslation } from "../../../../machines/riscv/translator/statistics.ts";
+import { Bench, DEVICE } from "../bare_metal.ts";
+
+const { zero, t0, t1, a0, a1 } = x;
+
+Deno.test("exits of translated code are counted by their reasons", () => {
+  const bench = new Bench();
+  bench.hart.translate({ threshold: 2, limit: 64, eager: true });
+  bench.load((asm) => {
+    asm.li(a0, 1000);
+    asm.li(a1, DEVICE);
+    asm.label("round");
+    asm.addi(t0, t0, 1);
+    asm.csrrs(t1, 0xb02, zero); // minstret
+    asm.addi(t0, t0, 1);
+    asm.lbu(t1, 0, a1);
+    asm.addi(a0, a0, -1);
+    asm.bnez(a0, "round");
+    asm.label("end");
+    asm.wfi();
+    asm.j("end");
+  });
+  bench.hart.run(100_000);
+  const { entered, exits, present, made } = bench.hart.translation;
+  assertEquals(exits["floating point"], 0);
+  for (const reason of ["memory access", "CSR"] as const) assert(Math.abs(exits[reason] - 1000) < 20, reason);
+  assertEquals(entered, Object.values(exits).reduce((sum, count) => sum + count));
+  assertEquals(present, made);
+  assert(present.bytes > 100);
+  assert(/\n {2}CSR +9\d\d {2}\d\d\.\d %\n/.test(describeTranslation(bench.hart.translation)));
+  bench.dispose();
+});
+
+Deno.test("what is present goes with the code, and a module with the last of its regions", () => {
+  const bench = new Bench();
+  bench.hart.translate({ threshold: 2, limit: 64, eager: true });
+  const write = () =>
+    bench.load((asm) => {
+      asm.li(a0, 100);
+      asm.label("round");
+      asm.addi(a0, a0, -1);
+      asm.bnez(a0, "round");
+      asm.label("end");
+      asm.wfi();
+      asm.j("end");
+    });
+  write();
+  bench.hart.run(1000);
+  assert(bench.hart.translation.present.modules > 0);
+  write();
+  const { present, made, dropped } = bench.hart.translation;
+  assertEquals(present, { regions: 0, entries: 0, instructions: 0, modules: 0, bytes: 0 });
+  assertEquals(dropped["code changed"], made.regions);
+  bench.dispose();
+});
+
+Deno.test("every opcode has a counter of its own", () => {
+  assert(FIRST_FORM + FORMS.length <= EXIT_TO_REGION && EXIT_TO_REGION < EXIT_OPCODES);
+});
