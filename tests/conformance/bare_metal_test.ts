@@ -5,6 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { runCommandLine } from "../../machines/main.ts";
+import { type Tier, TIERS_FOR_PROGRAMS } from "../machines/riscv/tiers.ts";
 import { ignoredWithout, PEER, PEER_CPU } from "./peer.ts";
 
 const COMPILER = "riscv64-unknown-elf-gcc";
@@ -50,10 +51,12 @@ async function onPeer(image: string): Promise<Run> {
   return { output: new TextDecoder("latin1").decode(stdout), status: code };
 }
 
-async function onOurs(image: string): Promise<Run> {
+async function onOurs(image: string, { accelerator, translation }: Tier): Promise<Run> {
+  const tuning = Object.entries(translation ?? {}).map(([key, value]) => `,${key}=${value}`).join("");
+  const accel = accelerator + tuning;
   let output = "";
   const decoder = new TextDecoder("latin1");
-  const status = await runCommandLine([...MACHINE, "-kernel", image], {
+  const status = await runCommandLine([...MACHINE, "-accel", accel, "-kernel", image], {
     inputIsTerminal: false,
     async *input() {},
     output: (bytes) => void (output += decoder.decode(bytes)),
@@ -71,10 +74,14 @@ for (const name of ["integer", "atomic", "floating", "machine", "supervisor", "d
       const directory = await Deno.makeTempDir();
       try {
         const image = await compile(`${name}.c`, directory);
-        const [peer, ours] = await Promise.all([onPeer(image), onOurs(image)]);
-        assertEquals(ours.output.split("\n"), peer.output.split("\n"));
-        assertEquals([ours.status, peer.status], [EXIT_STATUS[name] ?? 0, EXIT_STATUS[name] ?? 0]);
-        assert(ours.output.split("\n").length > 30, "the program printed its results");
+        const peer = await onPeer(image);
+        assertEquals(peer.status, EXIT_STATUS[name] ?? 0);
+        assert(peer.output.split("\n").length > 30, "the program printed its results");
+        for (const tier of TIERS_FOR_PROGRAMS) {
+          const ours = await onOurs(image, tier);
+          assertEquals(ours.output.split("\n"), peer.output.split("\n"), tier.name);
+          assertEquals(ours.status, peer.status, tier.name);
+        }
       } finally {
         await Deno.remove(directory, { recursive: true });
       }

@@ -1,10 +1,11 @@
 /**
- * Self-check of translated code: what a region has done is undone, done again by the interpreter, and compared. Regions
+ * Self-check of translated code: what regions have done is undone, done again by the interpreter, and compared. Regions
  * act on guest memory and registers only, so that this is possible.
  */
 import type { GuestMemory } from "../../../ecs/ram_block.ts";
 import type { InterpreterExports } from "../interpreter.ts";
 import * as at from "../layout.ts";
+import { CALL_DEPTH } from "./linkage.ts";
 
 export type RegionFunction = (base: number, depth: number, index: number) => number;
 
@@ -15,68 +16,133 @@ export class TranslationError extends Error {
 
 /** The part of the hart's state that regions change. */
 const STATE_BYTES = at.CSR.mstatus;
+/** The parts of it that are compared, from one field to another (exclusive). Others are scratch. */
+const COMPARED: readonly (readonly [number, number])[] = [
+  [at.X, at.SINK],
+  [at.F, at.VALUE],
+  [at.FFLAGS, at.DATA_TLB],
+  [at.RESERVATION, at.CODE_MAP],
+];
 /** A store changes 8 bytes at most. */
 const STORE_BYTES = 8;
 
 export class SelfCheck {
-  readonly #memory: GuestMemory;
   readonly #interpreter: InterpreterExports;
-  /** Where the region stored, and what was there, first store first. */
-  #stores: { address: number; bytes: Uint8Array }[] = [];
+  readonly #i32: Int32Array;
+  readonly #view: DataView;
+  /** The hart's state before, and as the regions left it. */
+  readonly #before = new Int32Array(STATE_BYTES / 4);
+  readonly #after = new Int32Array(STATE_BYTES / 4);
+  /** Where regions stored, first store first, and for each place two words: what was there, then what is there. */
+  readonly #stores: number[] = [];
+  readonly #words: number[] = [];
 
   constructor(memory: GuestMemory, interpreter: InterpreterExports) {
-    this.#memory = memory;
     this.#interpreter = interpreter;
+    this.#i32 = new Int32Array(memory.memory.buffer);
+    this.#view = memory.view;
   }
 
   /** Remembers what is at an address before a store. */
   log(address: number): void {
-    this.#stores.push({ address, bytes: this.#memory.bytes.slice(address, address + STORE_BYTES) });
+    const place = Math.min(address, this.#view.byteLength - STORE_BYTES);
+    this.#stores.push(place);
+    this.#words.push(this.#view.getInt32(place, true), this.#view.getInt32(place + 4, true));
   }
 
-  /** @throws {TranslationError} if the interpreter comes to another state. */
+  /**
+   * Runs the region that is entered by `index` and all that it calls, then the interpreter by `again`.
+   * @throws {TranslationError} if the interpreter comes to another state.
+   */
   run(base: number, index: number, region: RegionFunction, again: () => void): number {
-    const { bytes, view } = this.#memory;
     const { flags, entering } = this.#interpreter;
-    const before = bytes.slice(base, base + STATE_BYTES), flagsBefore = flags.value;
-    this.#stores = [];
-    // Without nested calls, so that no call returns into a region whose caller has not been checked.
-    const status = region(base, 0, index);
-    const budget = view.getInt32(base + at.BUDGET, true);
-    const started = new DataView(before.buffer).getInt32(at.BUDGET, true) - budget;
-    const after = this.#result(base);
+    const state = this.#i32.subarray(base / 4, (base + STATE_BYTES) / 4);
+    const before = this.#before, after = this.#after, budget = at.BUDGET / 4;
+    this.#stores.length = this.#words.length = 0;
+    before.set(state);
+    const flagsBefore = before[at.FFLAGS / 4] = flags.value;
+    const status = region(base, CALL_DEPTH, index);
+    after.set(state);
+    after[at.FFLAGS / 4] = flags.value;
 
-    for (const { address, bytes: old } of this.#stores.toReversed()) bytes.set(old, address);
-    bytes.set(before, base);
+    this.#undo();
+    state.set(before);
     flags.value = flagsBefore;
-    view.setInt32(base + at.BUDGET, started, true);
-    view.setInt32(base + at.FFLAGS, flagsBefore, true);
+    const left = after[budget] ?? 0, started = (before[budget] ?? 0) - left;
+    state[budget] = started;
     entering.value = at.ENTER_NEVER;
-    again();
-    entering.value = at.ENTER_CHECKED;
-    view.setInt32(base + at.BUDGET, budget, true);
-    const expected = this.#result(base);
-    const difference = expected.findIndex((value, i) => value !== after[i]);
-    if (difference >= 0) throw new TranslationError(describe(difference, new DataView(before.buffer), after, expected));
-    return status;
+    try {
+      again();
+    } finally {
+      entering.value = at.ENTER_CHECKED;
+    }
+    state[budget] = left;
+    state[at.FFLAGS / 4] = flags.value;
+    const difference = this.#differentField(state) ?? this.#differentStore();
+    if (difference === undefined) return status;
+    throw new TranslationError(this.#describe(started, difference));
   }
 
-  /** Registers, pc, flags, FS, reservation, and memory where the region stored. */
-  #result(base: number): readonly bigint[] {
-    const { view } = this.#memory;
-    const fields = Array.from({ length: at.VALUE / 8 }, (_, i) => i * 8).filter((field) => field !== at.SINK);
-    return [
-      ...fields.map((field) => view.getBigUint64(base + field, true)),
-      BigInt(this.#interpreter.flags.value),
-      BigInt(view.getInt32(base + at.FS, true)),
-      view.getBigUint64(base + at.RESERVATION, true),
-      ...this.#stores.map(({ address }) => view.getBigUint64(address, true)),
-    ];
+  /** What the regions stored is taken back, and kept in the place of what was there before. */
+  #undo(): void {
+    for (let i = this.#stores.length - 1; i >= 0; i--) {
+      for (const half of [0, 1]) {
+        const place = (this.#stores[i] ?? 0) + 4 * half;
+        const old = this.#words[2 * i + half] ?? 0;
+        this.#words[2 * i + half] = this.#view.getInt32(place, true);
+        this.#view.setInt32(place, old, true);
+      }
+    }
+  }
+
+  #differentField(state: Int32Array): string | undefined {
+    for (const [from, to] of COMPARED) {
+      for (let word = from / 4; word < to / 4; word++) {
+        if (state[word] === this.#after[word]) continue;
+        const half = word & ~1;
+        return `${nameOf(half * 4)} is ${hex(this.#after, half)}, not ${hex(state, half)}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Of the stores to one place, the last tells. */
+  #differentStore(): string | undefined {
+    const seen = new Set<number>();
+    for (let i = this.#stores.length - 1; i >= 0; i--) {
+      const place = this.#stores[i] ?? 0;
+      for (let byte = 0; byte < STORE_BYTES; byte++) {
+        if (seen.has(place + byte)) continue;
+        seen.add(place + byte);
+        const word = this.#words[2 * i + (byte >> 2)] ?? 0;
+        const found = (word >>> (8 * (byte & 3))) & 0xff, wanted = this.#view.getUint8(place + byte);
+        if (found !== wanted) return `the byte at ${(place + byte).toString(16)} of memory is ${found}, not ${wanted}`;
+      }
+    }
+    return undefined;
+  }
+
+  #describe(started: number, difference: string): string {
+    return `translated code from pc ${
+      hex(this.#before, at.PC / 4)
+    } on differs after ${started} instructions: ${difference}`;
   }
 }
 
-function describe(position: number, before: DataView, after: readonly bigint[], expected: readonly bigint[]): string {
-  const pc = before.getBigUint64(at.PC, true).toString(16);
-  const [found, wanted] = [after[position], expected[position]].map((value) => value?.toString(16));
-  return `translated code from pc ${pc} on gives ${found}, not ${wanted}, as part ${position} of its result`;
+function nameOf(field: number): string {
+  if (field < at.SINK) return `x${field / 8}`;
+  if (field < at.PC) return `f${(field - at.F) / 8}`;
+  const names: readonly (readonly [number, string])[] = [
+    [at.PC, "pc"],
+    [at.BUDGET, "fflags, in the upper half,"],
+    [at.FRM, "mstatus.FS, in the upper half, and frm"],
+    [at.RESERVATION, "the reservation"],
+    [at.RESERVED_VALUE, "the reserved value"],
+  ];
+  return names.find(([place]) => place === field)?.[1] ?? `field ${field.toString(16)}`;
+}
+
+function hex(words: Int32Array, at: number): string {
+  const high = BigInt((words[at + 1] ?? 0) >>> 0), low = BigInt((words[at] ?? 0) >>> 0);
+  return (high << 32n | low).toString(16);
 }

@@ -1,14 +1,17 @@
 /** Compares what a suite recorded on a machine with what it must be there. */
 import { type Run, runOurs, runPeer } from "./run.ts";
+import type { Tier } from "../../machines/riscv/tiers.ts";
 import { RAM_BYTES, type Suite } from "./suite.ts";
 
-export type Machine = "ours" | "peer";
+/** Ours, in one of its tiers, or the peer. */
+export type Machine = Tier | "peer";
 
 /** What is wrong, one line for each check. */
 export async function failures(suite: Suite, machine: Machine): Promise<string[]> {
   const { bytes, symbols } = suite.finish();
-  const run = machine === "ours" ? runOurs : runPeer;
-  const records = recordsOf(await run(bytes, { ramBytes: RAM_BYTES }));
+  const options = { ramBytes: RAM_BYTES };
+  const run = machine === "peer" ? runPeer(bytes, options) : runOurs(bytes, { ...options, tier: machine });
+  const records = recordsOf(await run);
   const wrong: string[] = [];
   for (const [i, { what, expected, peer }] of suite.checks.entries()) {
     if (machine === "peer" && peer && peer.value === undefined) continue;

@@ -1,5 +1,6 @@
 /** Runs a bare-metal program on our machine and on the peer: what it sends to the serial port, and its exit status. */
 import { createVirt } from "../../../machines/virt/machine.ts";
+import { INTERPRETED, type Tier } from "../../machines/riscv/tiers.ts";
 import { PEER, PEER_CPU } from "../peer.ts";
 
 export interface Run {
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly harts?: number;
   /** Typed at the serial port from the start. */
   readonly input?: string;
+  /** On our machine. Default: interpreted. */
+  readonly tier?: Tier;
 }
 
 /** Time after which a program counts as hung. */
@@ -23,7 +26,8 @@ export class HungProgramError extends Error {
 }
 
 /** @param program is put at the start of RAM, or where it says so itself (ELF), and started in machine mode. */
-export async function runOurs(program: Uint8Array, { ramBytes, harts = 1, input }: RunOptions): Promise<Run> {
+export async function runOurs(program: Uint8Array, options: RunOptions): Promise<Run> {
+  const { ramBytes, harts = 1, input, tier: { accelerator, translation } = INTERPRETED } = options;
   const output: number[] = [];
   const machine = createVirt({
     ramBytes,
@@ -31,6 +35,8 @@ export async function runOurs(program: Uint8Array, { ramBytes, harts = 1, input 
     rebootAllowed: false,
     firmware: { name: "program", bytes: program },
     onOutput: (byte) => output.push(byte),
+    accelerator,
+    ...(translation && { translation }),
   });
   const timer = setTimeout(() => machine.stop(), LIMIT_MS);
   try {

@@ -8,6 +8,7 @@ import { executionBytes } from "../../../machines/riscv/execution.ts";
 import { createHart, type Hart } from "../../../machines/riscv/hart.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { write } from "../../../systems/dma.ts";
+import { current, translationIn } from "./tiers.ts";
 import { drop } from "../../../systems/finalize.ts";
 import { audit } from "../../../systems/inspect.ts";
 import {
@@ -61,6 +62,7 @@ function machine(harts = 1) {
   }
   const [hart] = all;
   if (!hart) throw new Error("a machine has at least one hart");
+  hart.translate(translationIn(current.tier));
   const load = (region: Region, program: (asm: Assembler) => void, base: number) => {
     const asm = assembler();
     program(asm);

@@ -4,17 +4,14 @@ import { type Assembler, assembler } from "../../../machines/riscv/assemble.ts";
 import type { Bus, BusEvents, MemoryRange } from "../../../machines/riscv/bus.ts";
 import { executionBytes } from "../../../machines/riscv/execution.ts";
 import { Hart } from "../../../machines/riscv/hart.ts";
-import type { TranslatorOptions } from "../../../machines/riscv/translator/translator.ts";
 import { STORES_WRITE } from "../../../machines/riscv/layout.ts";
+import { current, translationIn } from "./tiers.ts";
 
 export const RAM = 0x8000_0000n;
 export const RAM_BYTES = 0x40_0000;
 export const DEVICE = 0x1000_0000n;
 /** Beyond RAM and device nothing answers. */
 export const NOWHERE = 0x4000_0000n;
-
-/** How the harts of new benches run: without a translation they are interpreted. */
-export const tiers: { translation?: TranslatorOptions } = {};
 
 export interface Access {
   readonly kind: "read" | "write";
@@ -44,7 +41,7 @@ export class Bench {
       const connect = (events: BusEvents) => this.#connect(events);
       this.harts.push(new Hart({ memory: this.memory, connect, id, time: () => this.now() }));
     }
-    this.hart.translate(tiers.translation);
+    this.hart.translate(translationIn(current.tier));
   }
 
   get hart(): Hart {

@@ -18,6 +18,7 @@ import {
   createRam,
   ramOf,
 } from "../../../systems/topology.ts";
+import { current, translationIn } from "./tiers.ts";
 
 const { MIGRATION, VGA } = DirtyClient;
 const { t0, t1, t2, a0, a1, a2, a3, s0 } = x;
@@ -36,6 +37,7 @@ function machine(harts = 1) {
   const space = createAddressSpace(world, { name: "harts", root: system, owner });
   const all: Hart[] = [];
   for (let id = 0; id < harts; id++) all.push(createHart({ world, owner, memory, space, id, time: () => 0n }));
+  all[0]?.translate(translationIn(current.tier));
   const load = (program: (asm: Assembler) => void, hart: Hart) => {
     const asm = assembler();
     program(asm);
