@@ -137,7 +137,9 @@ function findSpace(world: World, handle: AddressSpace): Space {
 export function lookup(space: Space, hi: number, lo: number): Range | undefined {
   const slot = (lo >>> 12) & (CACHE - 1);
   const cached = space.cache[slot];
-  if (cached !== undefined && hi === cached.startHigh && ((lo - cached.startLow) >>> 0) < cached.reach) return cached;
+  if (cached !== undefined && hi === cached.startHigh && (lo >>> 0) >= (cached.startLow >>> 0)) {
+    if ((lo - cached.startLow) >>> 0 < cached.end - cached.start) return cached;
+  }
   return space.cache[slot] = rangeAt(space.view, roundDown(hi, lo));
 }
 

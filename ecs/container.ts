@@ -3,7 +3,7 @@
  * are listed from the highest priority to the lowest, and among equals from the one added last (C2).
  */
 import { formatAddress } from "./address.ts";
-import { indexChild, resizeIndexedChild, unindexChild } from "./child_index.ts";
+import { childIndexColumns, indexChild, resizeIndexedChild, unindexChild } from "./child_index.ts";
 import { recordEvent } from "./handle.ts";
 import { defineColumns, type World } from "./world.ts";
 
@@ -18,6 +18,7 @@ export const containers = defineColumns((capacity) => ({
   firstChild: new Int32Array(capacity),
   next: new Int32Array(capacity),
   previous: new Int32Array(capacity),
+  ...childIndexColumns(capacity),
   lastOrder: 0,
 }));
 
@@ -26,6 +27,7 @@ export function clearContainer(world: World, region: number): void {
   const columns = containers(world);
   columns.container[region] =
     columns.firstChild[region] =
+    columns.root[region] =
     columns.next[region] =
     columns.previous[region] =
       0;
@@ -63,7 +65,7 @@ export function linkChild(
   if (before === 0) columns.firstChild[container] = region;
   else columns.next[before] = region;
   if (after !== 0) columns.previous[after] = region;
-  if (!Number.isNaN(place.address)) indexChild(world, container, region, place.address, place.size);
+  if (!Number.isNaN(place.address)) indexChild(columns, container, region, place.size);
 }
 
 /** Takes `region` out of its container; address and priority stay readable. */
@@ -76,7 +78,7 @@ export function unlinkChild(world: World, region: number): void {
   if (previous === 0) columns.firstChild[container] = next;
   else columns.next[previous] = next;
   if (next !== 0) columns.previous[next] = previous;
-  if (!Number.isNaN(columns.address[region])) unindexChild(world, container, region);
+  if (!Number.isNaN(columns.address[region])) unindexChild(columns, container, region);
   columns.container[region] = columns.next[region] = columns.previous[region] = 0;
 }
 
@@ -89,5 +91,5 @@ export function writeAddress(world: World, region: number, address: number): voi
 export function resizeChild(world: World, region: number, size: number): void {
   const columns = containers(world);
   const container = columns.container[region]!;
-  if (container !== 0 && !Number.isNaN(columns.address[region])) resizeIndexedChild(world, container, region, size);
+  if (container !== 0 && !Number.isNaN(columns.address[region])) resizeIndexedChild(columns, container, region, size);
 }

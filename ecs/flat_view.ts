@@ -4,8 +4,6 @@
  * a reader that captured the old one goes on undisturbed.
  */
 import { highHalf, lowHalf, TOP } from "./address.ts";
-import type { Iommu } from "./iommu.ts";
-import type { Guard } from "./owner.ts";
 import { Flag, INHERITED, type Mmio } from "./region.ts";
 import type { RamBlock } from "./ram_block.ts";
 
@@ -15,13 +13,13 @@ export interface Piece {
   end: number;
   region: number;
   base: number;
-  /** READONLY, NONVOLATILE, UNMERGEABLE of the whole path, and ROMD of the region. */
+  /** READONLY, NONVOLATILE, UNMERGEABLE of the whole path, and of the region what kind of memory it is. */
   flags: number;
   /** Hash of the aliases that it is seen through. Unmergeable neighbours are one piece only if they have one path. */
   path: number;
 }
 
-/** A piece with what an access needs, resolved once. */
+/** A piece with what an access needs, resolved once. There is one for each range of each view: what can be computed is not kept. */
 export class Range implements Piece {
   readonly start: number;
   readonly end: number;
@@ -30,34 +28,14 @@ export class Range implements Piece {
   readonly flags: number;
   /** Not visible to anyone: it is brought up to date where the same range comes to be seen on another path. */
   path: number;
-  /** Halves of `start`, and how many bytes from there are surely inside: lookups compare integers. */
+  /** Halves of `start`: lookups and offsets are integer work. */
   readonly startLow: number;
   readonly startHigh: number;
-  readonly reach: number;
-  /** Halves of `base`, two's complement: offsets are computed from halves, and so are exact. */
-  readonly baseLow: number;
-  readonly baseHigh: number;
   readonly mmio: Mmio | undefined;
-  readonly iommu: Iommu | undefined;
   /** Memory that a read reaches without a handler. */
   readonly ram: RamBlock | undefined;
-  /** Whether a write reaches `ram` without a handler. */
-  readonly isWritable: boolean;
-  /** undefined: unguarded. */
-  readonly guard: Guard | undefined;
-  /** Offset in the region at which the range ends; exact for memory. */
-  readonly limit: number;
 
-  constructor(
-    piece: Piece,
-    backing: {
-      flags: number;
-      mmio: Mmio | undefined;
-      iommu: Iommu | undefined;
-      ram: RamBlock | undefined;
-      guard: Guard | undefined;
-    },
-  ) {
+  constructor(piece: Piece, mmio: Mmio | undefined, ram: RamBlock | undefined) {
     this.start = piece.start;
     this.end = piece.end;
     this.region = piece.region;
@@ -66,21 +44,20 @@ export class Range implements Piece {
     this.path = piece.path;
     this.startLow = lowHalf(piece.start);
     this.startHigh = highHalf(piece.start);
-    this.reach = Math.min(piece.end - piece.start, 0x7fffffff);
-    this.baseLow = lowHalf(piece.base);
-    this.baseHigh = highHalf(piece.base);
-    this.limit = piece.end - piece.base;
-    this.mmio = backing.mmio;
-    this.iommu = backing.iommu;
-    const isRam = (backing.flags & (Flag.RAM | Flag.RAM_DEVICE)) === Flag.RAM;
-    this.ram = isRam || (piece.flags & Flag.ROMD) !== 0 ? backing.ram : undefined;
-    this.isWritable = isRam && (piece.flags & Flag.READONLY) === 0;
-    this.guard = (backing.flags & (Flag.ROM_DEVICE | Flag.UNGUARDED)) === 0 ? backing.guard : undefined;
+    this.mmio = mmio;
+    this.ram = (piece.flags & (Flag.RAM | Flag.RAM_DEVICE)) === Flag.RAM || (piece.flags & Flag.ROMD) !== 0
+      ? ram
+      : undefined;
   }
 }
 
+/** Whether a write reaches the range's memory without a handler. */
+export function isWritable({ flags }: Range): boolean {
+  return (flags & (Flag.RAM | Flag.RAM_DEVICE | Flag.READONLY)) === Flag.RAM;
+}
+
 /** Attributes that a range carries. */
-export const RANGE_FLAGS = INHERITED | Flag.ROMD;
+export const RANGE_FLAGS = INHERITED | Flag.ROMD | Flag.RAM | Flag.RAM_DEVICE;
 
 export interface FlatView {
   /** No chunk is empty. */
@@ -138,12 +115,17 @@ export function startAbove(view: FlatView, address: number): number {
   return view.chunks[at + 1]?.[0]?.start ?? TOP;
 }
 
-/** Offset in the range's region of the address (hi, lo), from integer halves; above 2^53 it is rounded. */
+/** Offset in the range's region of an address (hi, lo) in it; rounded above 2^53. */
 export function offsetIn(range: Range, hi: number, lo: number): number {
-  const low = (lo - range.baseLow) >>> 0;
-  const borrow = (lo >>> 0) < (range.baseLow >>> 0) ? 1 : 0;
-  const high = (hi - range.baseHigh - borrow) >>> 0;
-  return high === 0 ? low : high * 0x100000000 + low;
+  const intoRange = hi === range.startHigh
+    ? (lo - range.startLow) >>> 0
+    : ((hi - range.startHigh) >>> 0) * 0x100000000 + (lo >>> 0) - (range.startLow >>> 0);
+  return intoRange + (range.start - range.base);
+}
+
+/** Offset in the region at which a range ends; exact for memory. */
+export function endOffset(range: Range): number {
+  return range.end - range.base;
 }
 
 /** All ranges by ascending address. */

@@ -9,6 +9,8 @@ import { defineColumns, growColumns, type World } from "./world.ts";
 /** Kind of entity: the tag that it carries in the entity library. */
 export interface Kind {
   readonly name: string;
+  /** From 1. */
+  readonly number: number;
 }
 
 /** Ids are below this. `handle & (ID_LIMIT - 1)` is the id: bit operations take the low bits, also of large handles. */
@@ -28,8 +30,8 @@ const identities = defineColumns((capacity) => ({
   generation: new Uint32Array(capacity),
   /** Creation order, which is never reused: destructors run in its reverse. */
   creation: new Float64Array(capacity),
-  /** undefined: no entity has this id now. */
-  kind: [] as (Kind | undefined)[],
+  /** Number of the kind; 0: no entity has this id now. */
+  kind: new Uint8Array(capacity),
   name: [] as string[],
   /** Name of the last entity that died with this id. */
   tombstone: [] as string[],
@@ -37,9 +39,13 @@ const identities = defineColumns((capacity) => ({
   alive: 0,
 }));
 
+const kinds: (Kind | undefined)[] = [undefined];
+
 /** Declares a kind of entity. There may be at most 31. */
 export function defineKind(name: string): Kind {
-  return { name };
+  const kind = { name, number: kinds.length };
+  kinds.push(kind);
+  return kind;
 }
 
 /** Takes a free id and gives it a row in every column. */
@@ -52,7 +58,7 @@ export function newEntity(world: World, kind: Kind, name: string): number {
   if (id >= world.capacity) growColumns(world, id);
   addComponent(world.entities, id, kind);
   const columns = identities(world);
-  columns.kind[id] = kind;
+  columns.kind[id] = kind.number;
   columns.name[id] = name;
   columns.creation[id] = ++columns.created;
   columns.alive++;
@@ -66,7 +72,7 @@ export function freeEntity(world: World, id: number): void {
   const columns = identities(world);
   columns.generation[id]!++;
   columns.tombstone[id] = columns.name[id]!;
-  columns.kind[id] = undefined;
+  columns.kind[id] = 0;
   columns.alive--;
   removeEntity(world.entities, id);
 }
@@ -84,8 +90,7 @@ export function handleOf<H extends number>(world: World, id: number): H {
 export function resolve(world: World, handle: number, kind: Kind): number {
   const id = handle & (ID_LIMIT - 1);
   const columns = identities(world);
-  const found = columns.kind[id];
-  if (found === kind && columns.generation[id] === (handle - id) / ID_LIMIT) return id;
+  if (columns.kind[id] === kind.number && columns.generation[id] === (handle - id) / ID_LIMIT) return id;
   throw staleHandle(world, handle, kind.name);
 }
 
@@ -100,7 +105,7 @@ export function resolveAny(world: World, handle: number): number {
 export function isAlive(world: World, handle: number): boolean {
   const id = handle & (ID_LIMIT - 1);
   const columns = identities(world);
-  return columns.kind[id] !== undefined && columns.generation[id] === (handle - id) / ID_LIMIT;
+  return (columns.kind[id] ?? 0) !== 0 && columns.generation[id] === (handle - id) / ID_LIMIT;
 }
 
 function staleHandle(world: World, handle: number, wanted: string): StaleHandleError {
@@ -111,8 +116,9 @@ function staleHandle(world: World, handle: number, wanted: string): StaleHandleE
   if (now === undefined || generation > now || !Number.isInteger(handle)) {
     return new StaleHandleError(`${handle} is not a handle of this world`);
   }
-  if (generation === now && columns.kind[id] !== undefined) {
-    return new StaleHandleError(`"${columns.name[id]}" is not a ${wanted} (its kind: ${columns.kind[id]?.name})`);
+  const kind = kindOf(world, id);
+  if (generation === now && kind !== undefined) {
+    return new StaleHandleError(`"${columns.name[id]}" is not a ${wanted} (its kind: ${kind.name})`);
   }
   const former = generation === now - 1 ? `"${columns.tombstone[id]}"` : "an entity that died long ago";
   return new StaleHandleError(`the handle of ${wanted} ${former} is stale: it was destroyed`);
@@ -132,7 +138,7 @@ export function recordEvent(world: World, kind: EventKind, id: number, other = 0
 
 /** Kind of a living entity; undefined for a free id. */
 export function kindOf(world: World, id: number): Kind | undefined {
-  return identities(world).kind[id];
+  return kinds[identities(world).kind[id]!];
 }
 
 export function nameOf(world: World, id: number): string {

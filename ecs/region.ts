@@ -2,7 +2,6 @@
  * Region: a piece of address space with attributes: a pure container, RAM, ROM, a ROM device, MMIO, a reservation, or an
  * alias, which is a window on another region (specification 1.1–1.3).
  */
-import { clearChildIndex } from "./child_index.ts";
 import { clearContainer, resizeChild } from "./container.ts";
 import { defineKind, newEntity } from "./handle.ts";
 import type { Iommu } from "./iommu.ts";
@@ -29,7 +28,7 @@ export interface AccessWidths {
 /**
  * Handlers of an MMIO region. A handler is called inside a read scope, with the device's re-entrancy flag set.
  *
- * `offset` is in bytes from the region's start; above 2^53 it is rounded down. A value is a number up to 32 bits and a
+ * `offset` is in bytes from the region's start; above 2^53 it is rounded. A value is a number up to 32 bits and a
  * bigint (from a read: or a number) where the size is 8. An absent `read` reads 0, an absent `write` drops.
  */
 export interface MmioOps<S> {
@@ -53,8 +52,8 @@ export interface Mmio {
   readonly state: unknown;
   /** Sizes (as a bit set: 1, 2, 4, 8) that an aligned access may pass to one handler call as it is. */
   direct: number;
-  /** While there is one, `direct` is 0. */
-  tap: Tap | undefined;
+  /** Re-entrancy guard of the handlers: the nearest device's, or the region's own (S53); undefined: unguarded. */
+  guard: Guard | undefined;
 }
 
 export const Flag = {
@@ -80,6 +79,16 @@ export const Flag = {
   IOMMU: 1 << 13,
 } as const;
 
+/** What an alias looks at, and its place among the aliases of that. */
+export interface Window {
+  /** 0: it is gone; the alias renders nothing. */
+  target: number;
+  /** Bytes from the target's start. */
+  offset: number;
+  next: number;
+  previous: number;
+}
+
 /** Attributes that a container or alias passes on to what is seen through it (1.3). */
 export const INHERITED = Flag.READONLY | Flag.NONVOLATILE | Flag.UNMERGEABLE;
 
@@ -87,18 +96,15 @@ export const regions = defineColumns((capacity) => ({
   flags: new Uint32Array(capacity),
   /** Bytes, 0 to 2^64. */
   size: new Float64Array(capacity),
-  /** 0: no alias, or one whose target is gone (renders nothing). */
-  aliasTarget: new Int32Array(capacity),
-  aliasOffset: new Float64Array(capacity),
+  /** What an alias looks at. */
+  window: [] as (Window | undefined)[],
   /** Aliases of this region: the reverse index. */
   firstAlias: new Int32Array(capacity),
-  nextAlias: new Int32Array(capacity),
-  previousAlias: new Int32Array(capacity),
   /** Spaces that have this region as their root. */
   spaces: [] as (number[] | undefined)[],
-  /** Re-entrancy guard of its handlers: the nearest device's, or its own (S53). */
-  guard: [] as (Guard | undefined)[],
   mmio: [] as (Mmio | undefined)[],
+  /** While there is one, `direct` of the handlers is 0. */
+  tap: [] as (Tap | undefined)[],
   iommu: [] as (Iommu | undefined)[],
   ram: [] as (RamBlock | undefined)[],
 }));
@@ -112,45 +118,52 @@ export function newRegion(
   const columns = regions(world);
   columns.flags[id] = kind.flags | Flag.ENABLED | (kind.owner === 0 ? Flag.STATIC : 0);
   columns.size[id] = kind.size;
-  columns.aliasTarget[id] = columns.aliasOffset[id] = 0;
-  columns.firstAlias[id] = columns.nextAlias[id] = columns.previousAlias[id] = 0;
-  columns.guard[id] = kind.mmio === undefined ? undefined : guardAbove(world, kind.owner) ?? newGuard();
+  columns.firstAlias[id] = 0;
+  writeReference(columns.window, id, undefined);
   writeReference(columns.spaces, id, undefined);
   columns.mmio[id] = kind.mmio;
+  if (kind.mmio !== undefined && isGuarded(kind.flags)) kind.mmio.guard = guardAbove(world, kind.owner) ?? newGuard();
+  writeReference(columns.tap, id, undefined);
   writeReference(columns.iommu, id, kind.iommu);
   writeReference(columns.ram, id, kind.ram);
   clearContainer(world, id);
-  clearChildIndex(world, id);
   linkOwned(world, id, kind.owner);
   return id;
 }
 
+/** Handlers of ROM devices and those that opted out may be entered again (1.8.4). */
+function isGuarded(flags: number): boolean {
+  return (flags & (Flag.ROM_DEVICE | Flag.UNGUARDED)) === 0;
+}
+
 /** Points a new alias at its target. */
 export function linkAlias(world: World, alias: number, target: number, offset: number): void {
-  const columns = regions(world);
-  columns.aliasTarget[alias] = target;
-  columns.aliasOffset[alias] = offset;
-  const next = columns.firstAlias[target]!;
-  columns.nextAlias[alias] = next;
-  if (next !== 0) columns.previousAlias[next] = alias;
-  columns.firstAlias[target] = alias;
+  const { window, firstAlias } = regions(world);
+  const next = firstAlias[target]!;
+  window[alias] = { target, offset, next, previous: 0 };
+  if (next !== 0) window[next]!.previous = alias;
+  firstAlias[target] = alias;
 }
 
 /** Breaks an alias: it renders nothing from now on. */
 export function unlinkAlias(world: World, alias: number): void {
-  const columns = regions(world);
-  const target = columns.aliasTarget[alias]!;
-  if (target === 0) return;
-  const next = columns.nextAlias[alias]!;
-  const previous = columns.previousAlias[alias]!;
-  if (previous === 0) columns.firstAlias[target] = next;
-  else columns.nextAlias[previous] = next;
-  if (next !== 0) columns.previousAlias[next] = previous;
-  columns.aliasTarget[alias] = columns.nextAlias[alias] = columns.previousAlias[alias] = 0;
+  const { window, firstAlias } = regions(world);
+  const broken = window[alias];
+  if (broken === undefined || broken.target === 0) return;
+  const { target, next, previous } = broken;
+  if (previous === 0) firstAlias[target] = next;
+  else window[previous]!.next = next;
+  if (next !== 0) window[next]!.previous = previous;
+  broken.target = broken.next = broken.previous = 0;
+}
+
+/** What an alias looks at; 0: it is no alias, or a broken one. */
+export function aliasTarget(world: World, region: number): number {
+  return regions(world).window[region]?.target ?? 0;
 }
 
 export function writeAliasOffset(world: World, alias: number, offset: number): void {
-  regions(world).aliasOffset[alias] = offset;
+  regions(world).window[alias]!.offset = offset;
 }
 
 /** Sets or clears one flag. */
@@ -181,7 +194,7 @@ export function clearRegion(world: World, region: number): void {
   columns.mmio[region] =
     columns.iommu[region] =
     columns.ram[region] =
-    columns.guard[region] =
+    columns.tap[region] =
     columns.spaces[region] =
       undefined;
   columns.flags[region] = 0;
@@ -189,7 +202,7 @@ export function clearRegion(world: World, region: number): void {
 
 /** Binds handlers to the state of a device. */
 export function bindMmio<S>(ops: MmioOps<S>, state: S): Mmio {
-  return { ops: ops as MmioOps<unknown>, state, direct: directSizes(ops as MmioOps<unknown>), tap: undefined };
+  return { ops: ops as MmioOps<unknown>, state, direct: directSizes(ops as MmioOps<unknown>), guard: undefined };
 }
 
 function directSizes(ops: MmioOps<unknown>): number {

@@ -26,19 +26,22 @@ export interface Tap {
 /** The tap of a region that has handlers; it is put in if there is none. */
 export function tapOf(world: World, region: number): Tap {
   const mmio = regions(world).mmio[region]!; // callers have checked
-  if (mmio.tap !== undefined) return mmio.tap;
+  const taps = regions(world).tap;
+  const present = taps[region];
+  if (present !== undefined) return present;
   const tap: Tap = { direct: mmio.direct, ioEvents: [], coalesced: [], drains: false };
-  mmio.tap = tap;
+  taps[region] = tap;
   mmio.direct = 0;
   return tap;
 }
 
 /** Takes the tap out if it does nothing any more. */
 export function trimTap(world: World, region: number): void {
-  const mmio = regions(world).mmio[region];
-  const tap = mmio?.tap;
+  const columns = regions(world);
+  const mmio = columns.mmio[region];
+  const tap = columns.tap[region];
   if (mmio === undefined || tap === undefined) return;
   if (tap.ioEvents.length > 0 || tap.coalesced.length > 0 || tap.drains) return;
   mmio.direct = tap.direct;
-  mmio.tap = undefined;
+  columns.tap[region] = undefined;
 }

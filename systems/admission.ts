@@ -6,7 +6,7 @@ import { containers } from "../ecs/container.ts";
 import { nameOf } from "../ecs/handle.ts";
 import { isOwnerOrAbove, owners } from "../ecs/owner.ts";
 import { refCounts } from "../ecs/ref_count.ts";
-import { Flag, regions } from "../ecs/region.ts";
+import { aliasTarget, Flag, regions } from "../ecs/region.ts";
 import { formatAddress } from "../ecs/address.ts";
 import type { World } from "../ecs/world.ts";
 
@@ -57,14 +57,14 @@ export function admitChild(world: World, container: number, region: number): voi
  */
 function showPath(world: World, seeker: number, target: number): number[] | undefined {
   const { container, firstChild } = containers(world);
-  const { firstAlias, nextAlias, aliasTarget } = regions(world);
+  const { firstAlias, window } = regions(world);
   // Most regions are leaves, and a leaf shows nothing but itself.
-  if (seeker !== target && firstChild[target] === 0 && aliasTarget[target] === 0) return undefined;
+  if (seeker !== target && firstChild[target] === 0 && aliasTarget(world, target) === 0) return undefined;
   const from = new Map<number, number>([[seeker, 0]]);
   for (const id of from.keys()) {
     if (id === target) return trace(from, target);
     if (container[id] !== 0 && !from.has(container[id]!)) from.set(container[id]!, id);
-    for (let alias = firstAlias[id]!; alias !== 0; alias = nextAlias[alias]!) {
+    for (let alias = firstAlias[id]!; alias !== 0; alias = window[alias]!.next) {
       if (!from.has(alias)) from.set(alias, id);
     }
   }

@@ -41,7 +41,7 @@ export function clearCoalescing(world: World, region: Region): void {
   const id = resolveHandled(world, region);
   drainCoalesced(world);
   whenTold(world, () => {
-    if (regions(world).mmio[id]?.tap === undefined) return;
+    if (regions(world).tap[id] === undefined) return;
     replaceExtents(world, id, []);
     tapOf(world, id).drains = false;
     trimTap(world, id);

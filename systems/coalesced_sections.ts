@@ -43,7 +43,7 @@ export function replayCoalesced(
 const NOWHERE: readonly Extent[] = [];
 
 function extentsOf(world: World, section: Section): readonly Extent[] {
-  return regions(world).mmio[resolve(world, section.region, RegionKind)]?.tap?.coalesced ?? NOWHERE;
+  return regions(world).tap[resolve(world, section.region, RegionKind)]?.coalesced ?? NOWHERE;
 }
 
 function clip({ address, size, offset }: Section, { start, end }: Extent): { from: number; until: number } {

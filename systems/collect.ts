@@ -186,7 +186,7 @@ function unlinkRegion(world: World, region: number): void {
   while (columns.firstAlias[region] !== 0) unlinkAlias(world, columns.firstAlias[region]!);
   unlinkAlias(world, region);
   // Its io events stay in sight until its ranges go; the notifiers may be closed at once.
-  for (const event of columns.mmio[region]?.tap?.ioEvents ?? []) forgetIoEvent(event);
+  for (const event of columns.tap[region]?.ioEvents ?? []) forgetIoEvent(event);
   discardWrites(world, region);
 }
 

@@ -32,8 +32,8 @@ export function markWindow(world: World, region: number, start: number, end: num
     const at = address[region]!;
     markWindow(world, above, sumBelow(from, at), sumAbove(to, at));
   }
-  for (let alias = columns.firstAlias[region]!; alias !== 0; alias = columns.nextAlias[alias]!) {
-    const offset = columns.aliasOffset[alias]!;
+  for (let alias = columns.firstAlias[region]!; alias !== 0; alias = columns.window[alias]!.next) {
+    const { offset } = columns.window[alias]!; // it is an alias
     markWindow(world, alias, sumBelow(from, -offset), sumAbove(to, -offset));
   }
 }

@@ -5,19 +5,19 @@
  */
 import { type AddressSpace, lookup, spaceOf } from "../ecs/address_space.ts";
 import { roundDown } from "../ecs/address.ts";
-import { type FlatView, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
+import { endOffset, type FlatView, isWritable, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
 import { type Epochs, innermostFrame } from "../ecs/epochs.ts";
 import { resolve } from "../ecs/handle.ts";
 import { type Iommu, Permission } from "../ecs/iommu.ts";
-import { guardAbove, type Owner, OwnerKind } from "../ecs/owner.ts";
-import type { AccessSize, Mmio } from "../ecs/region.ts";
+import { type Guard, guardAbove, type Owner, OwnerKind } from "../ecs/owner.ts";
+import { type AccessSize, type Mmio, regions } from "../ecs/region.ts";
 import type { Access, World } from "../ecs/world.ts";
 import { Attrs, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
 import { reportHandlerFault, warnReentry } from "./fault.ts";
 import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
 import { type HandlerWrite, interceptRead, interceptWrite, PASS } from "./intercept.ts";
 import { commit } from "./transaction.ts";
-import { enterHop, leaveHop } from "./translate.ts";
+import { enterHop, iommuIn, leaveHop } from "./translate.ts";
 
 const { OK, ERROR, DECODE_ERROR, ACCESS_ERROR } = MemTx;
 
@@ -71,13 +71,14 @@ export function readRange(
   const offset = offsetIn(range, hi, lo);
   const { ram, mmio } = range;
   if (ram !== undefined) {
-    if (offset + size > range.limit) return readAcross(world, view, hi, lo, size, attrs);
+    if (offset + size > endOffset(range)) return readAcross(world, view, hi, lo, size, attrs);
     access.hi = size === 8 ? ram.view.getInt32(offset + 4, true) : 0;
     access.result = OK;
     return loadLow(ram.view, offset, size);
   }
   if (mmio === undefined) {
-    if (range.iommu !== undefined) return readTranslated(world, view, range, range.iommu, hi, lo, size, attrs);
+    const iommu = iommuIn(world, range);
+    if (iommu !== undefined) return readTranslated(world, view, range, iommu, hi, lo, size, attrs);
     return fail(access, (attrs & Attrs.MEMORY) === 0 ? DECODE_ERROR : ACCESS_ERROR);
   }
   if ((attrs & Attrs.MEMORY) !== 0) return fail(access, ACCESS_ERROR);
@@ -99,15 +100,15 @@ export function writeRange(
   if (range === undefined) return DECODE_ERROR;
   const offset = offsetIn(range, hi, lo);
   const { ram, mmio } = range;
-  if (ram !== undefined && (range.isWritable || (attrs & Attrs.DEBUG) !== 0)) {
-    if (offset + size > range.limit) return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
+  if (ram !== undefined && (isWritable(range) || (attrs & Attrs.DEBUG) !== 0)) {
+    if (offset + size > endOffset(range)) return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
     storeHalves(ram.view, offset, size, valueLo, valueHi);
     ram.observer?.(offset, size);
     return OK;
   }
   const isRefused = (attrs & Attrs.MEMORY) !== 0 && ram === undefined;
   if (mmio === undefined) {
-    const { iommu } = range;
+    const iommu = iommuIn(world, range);
     if (iommu !== undefined) {
       return writeTranslated(world, view, range, iommu, hi, lo, size, valueLo, valueHi, attrs);
     }
@@ -133,14 +134,15 @@ function readHandler(
 ): number {
   let isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
   if (!isDirect) {
-    const { tap } = mmio;
+    const tap = regions(world).tap[range.region];
     if (tap !== undefined) {
       interceptRead(world, tap);
       isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
     }
     if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, DECODE_ERROR);
   }
-  if (!engage(world, range)) return fail(world.access, ACCESS_ERROR);
+  const { guard } = mmio;
+  if (guard !== undefined && !engage(world, range, guard)) return fail(world.access, ACCESS_ERROR);
   const { epochs } = world;
   const access = enterHandler(epochs, range.region, attrs);
   let low = 0;
@@ -156,7 +158,7 @@ function readHandler(
     access.result = ERROR;
     reportHandlerFault(world, range, offset, size, undefined, cause);
   } finally {
-    close(world, range, epochs);
+    close(world, guard, epochs);
   }
   world.access.hi = access.hi;
   world.access.result = access.result;
@@ -175,7 +177,7 @@ function writeHandler(
 ): number {
   let isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
   if (!isDirect) {
-    const { tap } = mmio;
+    const tap = regions(world).tap[range.region];
     if (tap !== undefined) {
       const write = { world, range, mmio, offset, size, valueLo, valueHi, attrs };
       const result = interceptWrite(write, tap, deliver);
@@ -184,7 +186,8 @@ function writeHandler(
     }
     if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return DECODE_ERROR;
   }
-  if (!engage(world, range)) return ACCESS_ERROR;
+  const { guard } = mmio;
+  if (guard !== undefined && !engage(world, range, guard)) return ACCESS_ERROR;
   const { epochs } = world;
   const access = enterHandler(epochs, range.region, attrs);
   try {
@@ -194,7 +197,7 @@ function writeHandler(
     access.result = ERROR;
     reportHandlerFault(world, range, offset, size, valueLo, cause);
   } finally {
-    close(world, range, epochs);
+    close(world, guard, epochs);
   }
   return access.result;
 }
@@ -205,9 +208,7 @@ function deliver({ world, range, mmio, offset, size, valueLo, valueHi, attrs }: 
 }
 
 /** Sets the re-entrancy flag of the range's device; false if a handler of it runs already (1.8.4). */
-function engage(world: World, range: Range): boolean {
-  const { guard } = range;
-  if (guard === undefined) return true;
+function engage(world: World, range: Range, guard: Guard): boolean {
   if (guard.engaged) {
     warnReentry(world, range, guard);
     return false;
@@ -227,8 +228,8 @@ function enterHandler(epochs: Epochs, region: number, attrs: number): Access {
 }
 
 /** The guard is alive here even if the handler dropped its device: the scope is still open (LC20). */
-function close(world: World, range: Range, epochs: Epochs): void {
-  if (range.guard !== undefined) range.guard.engaged = false;
+function close(world: World, guard: Guard | undefined, epochs: Epochs): void {
+  if (guard !== undefined) guard.engaged = false;
   epochs.depth--;
   if (epochs.depth === 0 && epochs.oldestRetired !== 0) commit(world);
 }
@@ -250,7 +251,7 @@ function readTranslated(
 ): number {
   const hop = enterHop(world, range, iommu, hi, lo, Permission.READ, attrs);
   try {
-    if (hop.length < size || offsetIn(range, hi, lo) + size > range.limit) {
+    if (hop.length < size || offsetIn(range, hi, lo) + size > endOffset(range)) {
       return readAcross(world, view, hi, lo, size, attrs);
     }
     const { space } = hop;
@@ -275,7 +276,7 @@ function writeTranslated(
 ): number {
   const hop = enterHop(world, range, iommu, hi, lo, Permission.WRITE, attrs);
   try {
-    if (hop.length < size || offsetIn(range, hi, lo) + size > range.limit) {
+    if (hop.length < size || offsetIn(range, hi, lo) + size > endOffset(range)) {
       return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
     }
     const { space } = hop;

@@ -4,7 +4,7 @@
  */
 import { type AddressSpace, spaceOf } from "../ecs/address_space.ts";
 import { bytesUntil, exactHalves, roundDown } from "../ecs/address.ts";
-import { type FlatView, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
+import { endOffset, type FlatView, isWritable, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
 import { Permission } from "../ecs/iommu.ts";
 import type { AccessSize, Mmio } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
@@ -12,7 +12,7 @@ import { Attrs, highBits, joinBits, loadLow, lowBits, MemTx, storeHalves } from 
 import { dispatchRead, dispatchWrite, plus, readRange, writeRange } from "./dispatch.ts";
 import { reverseBytes } from "./handler.ts";
 import { readScope } from "./scope.ts";
-import { enterHop, leaveHop } from "./translate.ts";
+import { enterHop, iommuIn, leaveHop } from "./translate.ts";
 
 /** What a walk does with each piece. Returns MemTx bits. */
 interface Pieces {
@@ -92,7 +92,7 @@ export function writeView(
   const source = viewOn(bytes);
   return walk(world, view, hi, lo, bytes.length, {
     memory(range, offset, at, length) {
-      if (range.isWritable || (attrs & Attrs.DEBUG) !== 0) return storeBytes(range, offset, bytes, at, length);
+      if (isWritable(range) || (attrs & Attrs.DEBUG) !== 0) return storeBytes(range, offset, bytes, at, length);
       return MemTx.DECODE_ERROR;
     },
     handler(range, hi, lo, at, size) {
@@ -177,6 +177,7 @@ function walkFrom(
   while (at < end) {
     const here = roundDown(hi, lo);
     const range = rangeAt(view, here);
+    const iommu = iommuIn(world, range);
     const left = end - at;
     let piece: number;
     if (range === undefined) {
@@ -184,10 +185,10 @@ function walkFrom(
       result |= pieces.nothing(at, piece);
     } else if (range.ram !== undefined && !(access.isWrite && range.mmio !== undefined)) {
       const offset = offsetIn(range, hi, lo);
-      piece = Math.min(left, range.limit - offset);
+      piece = Math.min(left, endOffset(range) - offset);
       result |= pieces.memory(range, offset, at, piece);
-    } else if (range.iommu !== undefined) {
-      const hop = enterHop(world, range, range.iommu, hi, lo, access.wanted, access.attrs);
+    } else if (iommu !== undefined) {
+      const hop = enterHop(world, range, iommu, hi, lo, access.wanted, access.attrs);
       try {
         piece = Math.min(left, hop.length, bytesUntil(range.end, hi, lo));
         if (hop.space === undefined) result |= pieces.nothing(at, piece, hop.result);

@@ -105,7 +105,7 @@ function refuseIfRegistered(world: World, notifier: number): void {
   const event = notifierRecord(world, notifier)?.events[0];
   if (event === undefined) return;
   const where = `offset ${formatAddress(event.offset)} of "${nameOf(world, event.region)}"`;
-  const until = regions(world).mmio[event.region]?.tap?.ioEvents.includes(event) ? "" : " until the transaction ends";
+  const until = regions(world).tap[event.region]?.ioEvents.includes(event) ? "" : " until the transaction ends";
   throw new InUseError(`cannot close notifier "${nameOf(world, notifier)}": it is registered at ${where}${until}`);
 }
 
@@ -129,7 +129,7 @@ function refuseIfUsed(world: World, region: number): void {
     throw new InUseError(`cannot drop region "${name}": ${by} would hear nothing any more`);
   }
   const aliases: string[] = [];
-  for (let alias = columns.firstAlias[region]!; alias !== 0; alias = columns.nextAlias[alias]!) {
+  for (let alias = columns.firstAlias[region]!; alias !== 0; alias = columns.window[alias]!.next) {
     aliases.push(`"${nameOf(world, alias)}"`);
   }
   if (aliases.length > 0) {

@@ -1,7 +1,7 @@
 /** Find: what is at an address, for those who go on without dispatch: TLB fills, debuggers. */
 import { type AddressSpace, lookup, spaceOf } from "../ecs/address_space.ts";
 import { roundDown } from "../ecs/address.ts";
-import { offsetIn } from "../ecs/flat_view.ts";
+import { isWritable, offsetIn } from "../ecs/flat_view.ts";
 import { handleOf } from "../ecs/handle.ts";
 import type { GuestMemory } from "../ecs/ram_block.ts";
 import type { Region } from "../ecs/region.ts";
@@ -42,7 +42,7 @@ export function dispatchFind(world: World, space: AddressSpace, hi: number, lo: 
   const ram = range?.ram;
   result.region = range === undefined ? undefined : handleOf(world, range.region);
   result.isRam = ram !== undefined;
-  result.readonly = range !== undefined && !range.isWritable;
+  result.readonly = range !== undefined && !isWritable(range);
   result.memory = ram?.memory;
   result.ramOffset = 0;
   result.pageInsideRange = false;

@@ -82,8 +82,7 @@ function renderTarget(
   path: Path,
   below: Below,
 ): void {
-  const target = r.regions.aliasTarget[alias]!;
-  const offset = r.regions.aliasOffset[alias]!;
+  const { target, offset } = r.regions.window[alias]!; // it is an alias
   if (target === 0 || roundingError(base, -offset) !== 0) return below(from, to);
   const aliases = (Math.imul(path.aliases, 0x01000193) ^ alias) >>> 0;
   renderRegion(r, target, base - offset, from, to, { inherited: path.inherited, aliases }, below);
@@ -132,7 +131,7 @@ function renderChildren(
 function candidates(r: Rendering, container: number, above: number, base: number, from: number, to: number): number[] {
   const { address } = r.containers;
   const { flags, size } = r.regions;
-  const found = childrenIn(r.world, container, sumBelow(from, -base), sumAbove(to, -base), []);
+  const found = childrenIn(r.containers, container, sumBelow(from, -base), sumAbove(to, -base), []);
   let kept = 0;
   for (const child of found) {
     if ((flags[child]! & Flag.ENABLED) === 0) continue;

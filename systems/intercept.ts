@@ -45,7 +45,8 @@ export interface HandlerWrite {
 /** A write to be collected or to set a notifier returns its MemTx bits, any other {@linkcode PASS}. */
 export function interceptWrite(write: HandlerWrite, tap: Tap, deliver: (write: HandlerWrite) => void): number {
   const { world, range, mmio, offset, size, valueLo, valueHi, attrs } = write;
-  const { region, guard } = range;
+  const { region } = range;
+  const { guard } = mmio;
   let event = matchIoEvent(tap.ioEvents, offset, size, valueLo, valueHi);
   if (event === undefined && isCollectable(world, tap, offset, size, attrs)) {
     if (collectWrite(world, { region, guard, deliver: () => deliver(write) })) return MemTx.OK;

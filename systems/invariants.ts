@@ -5,7 +5,7 @@ import { rangesOf } from "../ecs/flat_view.ts";
 import { entitiesOf, kindOf, nameOf } from "../ecs/handle.ts";
 import { Life, OwnerKind, owners } from "../ecs/owner.ts";
 import { countOf, refCounts, REFERENCE_KINDS } from "../ecs/ref_count.ts";
-import { RegionKind, regions } from "../ecs/region.ts";
+import { aliasTarget, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { countedTarget, ownershipPath } from "./admission.ts";
 import { anchorOf } from "./collect.ts";
@@ -66,16 +66,16 @@ function checkContainers(world: World, report: Report): void {
 
 /** INV2, as the reverse index that takes the place of the counter: every alias is found from its target. */
 function checkAliases(world: World, report: Report): void {
-  const { aliasTarget, firstAlias, nextAlias } = regions(world);
+  const { firstAlias, window } = regions(world);
   const found = new Map<number, number>();
   for (const target of entitiesOf(world, RegionKind)) {
-    for (let alias = firstAlias[target]!; alias !== 0; alias = nextAlias[alias]!) {
+    for (let alias = firstAlias[target]!; alias !== 0; alias = window[alias]!.next) {
       if (found.has(alias)) return report("INV2", `alias "${nameOf(world, alias)}" is indexed twice`);
       found.set(alias, target);
     }
   }
   for (const region of entitiesOf(world, RegionKind)) {
-    if ((found.get(region) ?? 0) !== aliasTarget[region]) {
+    if ((found.get(region) ?? 0) !== aliasTarget(world, region)) {
       report("INV2", `alias "${nameOf(world, region)}" is not indexed at its target`);
     }
   }
@@ -188,6 +188,6 @@ function checkReaders(world: World, report: Report): void {
     if (owners(world).guard[id]?.engaged) report("INV11", `the guard of "${nameOf(world, id)}" is set`);
   }
   for (const id of entitiesOf(world, RegionKind)) {
-    if (regions(world).guard[id]?.engaged) report("INV11", `the guard of "${nameOf(world, id)}" is set`);
+    if (regions(world).mmio[id]?.guard?.engaged) report("INV11", `the guard of "${nameOf(world, id)}" is set`);
   }
 }

@@ -83,7 +83,7 @@ export function addIoEvent(world: World, region: Region, options: IoEventOptions
  */
 export function delIoEvent(world: World, region: Region, options: IoEventOptions): void {
   const event = resolveIoEvent(world, region, options);
-  const present = regions(world).mmio[event.region]?.tap?.ioEvents ?? [];
+  const present = regions(world).tap[event.region]?.ioEvents ?? [];
   const found = world.policy.ioEventLooseDelete
     ? present.find((other) => isLike(other, event))
     : findIoEvent(present, event);

@@ -7,6 +7,7 @@ import { allSpaces, type Space, spaceRecord } from "../ecs/address_space.ts";
 import type { Range } from "../ecs/flat_view.ts";
 import { compareListed, forgetIoEvent, type IoEvent, type ListedIoEvent } from "../ecs/io_event.ts";
 import { type IoEventSection, type ListenerRecord, listenersOf } from "../ecs/listener.ts";
+import { regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { joinBits } from "./access.ts";
 import { call } from "./call_listener.ts";
@@ -49,7 +50,9 @@ export function announceIoEvents(world: World, views: readonly ViewChange[]): vo
     state.isMarked = false;
     state.leaving = [];
   } else if (views.length === 0) return;
-  const spaces = isMarked ? allSpaces(world) : views.filter(touchesIoEvents).map(({ space }) => space);
+  const spaces = isMarked
+    ? allSpaces(world)
+    : views.filter((view) => touchesIoEvents(world, view)).map(({ space }) => space);
   const told = spaces.filter((space) => isWanted(world, space)).map((space) => {
     const before = space.ioEvents ?? NOTHING;
     space.ioEvents = listIoEvents(world, space);
@@ -62,12 +65,11 @@ export function announceIoEvents(world: World, views: readonly ViewChange[]): vo
   for (const event of leaving) forgetIoEvent(event);
 }
 
-function touchesIoEvents({ space, removed, added }: ViewChange): boolean {
-  return space.ioEvents !== undefined && (added.some(hasIoEvents) || removed.some(hasIoEvents));
-}
-
-function hasIoEvents({ mmio }: Range): boolean {
-  return mmio?.tap !== undefined && mmio.tap.ioEvents.length > 0;
+function touchesIoEvents(world: World, { space, removed, added }: ViewChange): boolean {
+  if (space.ioEvents === undefined) return false;
+  const { tap } = regions(world);
+  const hasIoEvents = ({ region }: Range) => (tap[region]?.ioEvents.length ?? 0) > 0;
+  return added.some(hasIoEvents) || removed.some(hasIoEvents);
 }
 
 /** Whether anybody follows the list of a space; where nobody does any more, it ends (but in Q6 it goes stale). */
@@ -87,7 +89,7 @@ function listIoEvents(world: World, space: Space): readonly ListedIoEvent[] {
   const listed: ListedIoEvent[] = [];
   for (const chunk of space.view.chunks) {
     for (const range of chunk) {
-      const tap = range.mmio?.tap;
+      const tap = regions(world).tap[range.region];
       if (tap === undefined) continue;
       for (const event of tap.ioEvents) {
         const address = range.base + event.offset;

@@ -5,7 +5,7 @@ import type { Holding } from "../ecs/holding.ts";
 import { bindIommu, type Iommu, type IommuOps, minPageSize, Permission, type Translation } from "../ecs/iommu.ts";
 import { type IommuEvent, type IommuNotifier, NotifierEvent } from "../ecs/iommu_notifier.ts";
 import type { Pin } from "../ecs/ref_count.ts";
-import { Flag, type Region, RegionKind, regions } from "../ecs/region.ts";
+import { aliasTarget, Flag, type Region, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { closeHolding, openHolding, resolveHolder } from "./holding.ts";
 import { readScope } from "./scope.ts";
@@ -188,10 +188,9 @@ function eventsOf(notifiers: readonly IommuNotifier[]): number {
 
 /** The IOMMU of a region, or of what an alias shows. */
 function iommuOf(world: World, region: Region): { id: number; iommu: Iommu } {
-  const { aliasTarget, iommu } = regions(world);
   let id = resolve(world, region, RegionKind);
-  while (aliasTarget[id] !== 0) id = aliasTarget[id]!;
-  const found = iommu[id];
+  for (let target = id; target !== 0; target = aliasTarget(world, id)) id = target;
+  const found = regions(world).iommu[id];
   if (found === undefined) throw new IommuError(`"${nameOf(world, id)}" does not translate`);
   return { id, iommu: found };
 }

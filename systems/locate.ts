@@ -1,10 +1,10 @@
 /** Locate: which range an address reaches, for those who go on without dispatch: mappings, caches. */
 import { bytesUntil, roundDown } from "../ecs/address.ts";
-import { EMPTY_VIEW, type FlatView, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
+import { EMPTY_VIEW, type FlatView, isWritable, offsetIn, type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
 import { Permission } from "../ecs/iommu.ts";
 import type { World } from "../ecs/world.ts";
 import { Attrs } from "./access.ts";
-import { enterHop, leaveHop } from "./translate.ts";
+import { enterHop, iommuIn, leaveHop } from "./translate.ts";
 
 /** Where an address leads. */
 export interface Place {
@@ -29,8 +29,9 @@ export function locate(
   const address = roundDown(hi, lo);
   const range = rangeAt(view, address);
   const length = bytesUntil(range?.end ?? startAbove(view, address), hi, lo);
-  if (range?.iommu === undefined) return { range, hi, lo, length };
-  const hop = enterHop(world, range, range.iommu, hi, lo, isWrite ? Permission.WRITE : Permission.READ, attrs);
+  const iommu = iommuIn(world, range);
+  if (range === undefined || iommu === undefined) return { range, hi, lo, length };
+  const hop = enterHop(world, range, iommu, hi, lo, isWrite ? Permission.WRITE : Permission.READ, attrs);
   try {
     const inPage = Math.min(length, hop.length);
     if (hop.space === undefined) return { range: undefined, hi, lo, length: inPage };
@@ -48,7 +49,7 @@ export function offsetOf(place: Place): number {
 
 /** Whether accesses reach the range's memory without a handler. */
 export function isDirect(range: Range, isWrite: boolean, attrs: number): boolean {
-  return range.ram !== undefined && (!isWrite || range.isWritable || (attrs & Attrs.DEBUG) !== 0);
+  return range.ram !== undefined && (!isWrite || isWritable(range) || (attrs & Attrs.DEBUG) !== 0);
 }
 
 /** A view that shows nothing but one range. */

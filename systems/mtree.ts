@@ -62,12 +62,12 @@ export function mtree(world: World): string {
 }
 
 function regionTree(world: World, region: number): RegionTree {
-  const { flags, size, aliasTarget, aliasOffset } = regions(world);
+  const { flags, size, window } = regions(world);
   const { address, priority, firstChild, next } = containers(world);
   const bits = flags[region]!;
   const children: RegionTree[] = [];
   for (let child = firstChild[region]!; child !== 0; child = next[child]!) children.push(regionTree(world, child));
-  const target = aliasTarget[region]!;
+  const { target = 0, offset = 0 } = window[region] ?? {};
   const owner = owners(world).owner[region]!;
   return {
     name: nameOf(world, region),
@@ -78,9 +78,7 @@ function regionTree(world: World, region: number): RegionTree {
     priority: priority[region]!,
     enabled: (bits & Flag.ENABLED) !== 0,
     readonly: (bits & Flag.READONLY) !== 0,
-    alias: (bits & Flag.ALIAS) === 0
-      ? undefined
-      : { target: target === 0 ? undefined : nameOf(world, target), offset: aliasOffset[region]! },
+    alias: (bits & Flag.ALIAS) === 0 ? undefined : { target: target === 0 ? undefined : nameOf(world, target), offset },
     children,
   };
 }

@@ -4,7 +4,7 @@
  * commit writes the pages of the chunks that it touched, the small index above them, and at last the root.
  */
 import { type AddressSpace, type Space, spaceOf, writeMirror } from "../ecs/address_space.ts";
-import { EMPTY_VIEW, type FlatView, type Range } from "../ecs/flat_view.ts";
+import { EMPTY_VIEW, type FlatView, isWritable, type Range } from "../ecs/flat_view.ts";
 import { handleOf, nameOf } from "../ecs/handle.ts";
 import type { GuestMemory } from "../ecs/ram_block.ts";
 import type { World } from "../ecs/world.ts";
@@ -154,7 +154,7 @@ class Mirror {
       words[at] = range.start;
       words[at + Page.LEAF_ENTRIES] = range.end;
       words[at + 2 * Page.LEAF_ENTRIES] = handleOf(this.#world, range.region);
-      words[at + 3 * Page.LEAF_ENTRIES] = placeOf(offset, !range.isWritable);
+      words[at + 3 * Page.LEAF_ENTRIES] = placeOf(offset, !isWritable(range));
       at++;
     }
     return page;

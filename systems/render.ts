@@ -3,6 +3,7 @@
  * on it: it is the oracle that the incremental views are compared with, so it shares no code with them.
  */
 import { containers } from "../ecs/container.ts";
+import { RANGE_FLAGS } from "../ecs/flat_view.ts";
 import { Flag, INHERITED, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 
@@ -47,9 +48,8 @@ function renderInto(
   if (inner.start >= inner.end) return;
   const passedOn = inherited | (flags & INHERITED);
   if ((flags & Flag.ALIAS) !== 0) {
-    const target = columns.aliasTarget[region]!;
-    const offset = BigInt(columns.aliasOffset[region]!);
-    if (target !== 0) renderInto(world, ranges, target, base - offset, inner, passedOn);
+    const { target, offset } = columns.window[region]!; // it is an alias
+    if (target !== 0) renderInto(world, ranges, target, base - BigInt(offset), inner, passedOn);
     return;
   }
   for (let child = placement.firstChild[region]!; child !== 0; child = placement.next[child]!) {
@@ -57,7 +57,7 @@ function renderInto(
     if (!Number.isNaN(address)) renderInto(world, ranges, child, base + BigInt(address), inner, passedOn);
   }
   if ((flags & Flag.TERMINATES) === 0) return;
-  fillGaps(ranges, inner, { region, base, flags: passedOn | (flags & Flag.ROMD) });
+  fillGaps(ranges, inner, { region, base, flags: passedOn | (flags & RANGE_FLAGS) });
 }
 
 function fillGaps(ranges: ExactRange[], clip: Clip, backing: Omit<ExactRange, "start" | "end">): void {

@@ -56,15 +56,16 @@ function viewOf(world: World, root: number): FlatView {
 
 /** The region that decides what a root shows; 0: nothing does. */
 export function physicalRoot(world: World, root: number): number {
-  const { flags, size, aliasTarget, aliasOffset } = regions(world);
+  const { flags, size, window } = regions(world);
   let at = root;
   while (true) {
     if ((flags[at]! & Flag.ENABLED) === 0) return 0;
     if ((flags[at]! & INHERITED) !== 0) return at;
     let next = 0;
     if ((flags[at]! & Flag.ALIAS) !== 0) {
-      next = aliasOffset[at] === 0 ? aliasTarget[at]! : 0;
-      if (aliasTarget[at] === 0) return 0;
+      const { target, offset } = window[at]!; // it is an alias
+      if (target === 0) return 0;
+      next = offset === 0 ? target : 0;
     } else if ((flags[at]! & Flag.TERMINATES) === 0) {
       next = onlyEnabledChild(world, at);
       if (next === 0) return 0;

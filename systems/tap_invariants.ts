@@ -14,12 +14,13 @@ type Report = (invariant: string, finding: string) => void;
 
 /** INV6 as far as the core itself keeps what listeners were told, outside of any transaction. */
 export function checkTaps(world: World, report: Report): void {
-  const { mmio } = regions(world);
+  const { mmio, tap: taps } = regions(world);
   const { life } = owners(world);
   for (const region of entitiesOf(world, RegionKind)) {
     const handlers = mmio[region];
     if (handlers === undefined) continue;
-    const { tap, ops, state, direct } = handlers;
+    const { ops, state, direct } = handlers;
+    const tap = taps[region];
     const name = `"${nameOf(world, region)}"`;
     if ((tap ?? handlers).direct !== bindMmio(ops, state).direct) report("INV6", `${name} lost its short way`);
     if (tap === undefined) continue;
@@ -35,7 +36,7 @@ export function checkTaps(world: World, report: Report): void {
   if (hasIoEventChanges(world)) return report("INV7", "io events wait for a commit outside of any transaction");
   for (const id of entitiesOf(world, NotifierKind)) {
     for (const event of notifierRecord(world, id)?.events ?? []) {
-      const isThere = mmio[event.region]?.tap?.ioEvents.includes(event) ?? false;
+      const isThere = taps[event.region]?.ioEvents.includes(event) ?? false;
       if (!isThere) report("INV6", `"${nameOf(world, id)}" knows an io event that no region has`);
     }
   }
@@ -53,7 +54,7 @@ function checkList(world: World, space: Space, report: Report): void {
   if (!isFollowed) return;
   const expected: string[] = [];
   for (const { region, base, start, end } of renderFully(world, space.root)) {
-    for (const event of regions(world).mmio[region]?.tap?.ioEvents ?? []) {
+    for (const event of regions(world).tap[region]?.ioEvents ?? []) {
       const address = base + BigInt(event.offset);
       const last = address + BigInt(Math.max(event.size, 1)) - 1n;
       if (address < end && last >= start) expected.push(textOf(Number(address), event));

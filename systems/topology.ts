@@ -265,7 +265,7 @@ export function setAliasOffset(world: World, region: Region, value: number | big
   const columns = regions(world);
   const offset = exactAddress(value, `offset of alias "${nameOf(world, id)}"`);
   if ((columns.flags[id]! & Flag.ALIAS) === 0) throw new TopologyError(`"${nameOf(world, id)}" is not an alias`);
-  if (columns.aliasOffset[id] === offset) return;
+  if (columns.window[id]?.offset === offset) return;
   writeAliasOffset(world, id, offset);
   markRegion(world, id);
   commit(world);

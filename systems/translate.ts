@@ -3,9 +3,11 @@
  * follow each other only so often, and a table walk must not go through itself: a cycle is a decode error.
  */
 import { type Space, spaceOf } from "../ecs/address_space.ts";
+import { highHalf, lowHalf } from "../ecs/address.ts";
 import type { Range } from "../ecs/flat_view.ts";
 import { nameOf } from "../ecs/handle.ts";
 import { type Iommu, minPageSize, Permission, type Translation } from "../ecs/iommu.ts";
+import { regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { MemTx } from "./access.ts";
 import { enterScope, leaveScope } from "./epoch.ts";
@@ -32,6 +34,11 @@ const DEPTH_MAX = 64;
 
 const hopsByDepth = defineState(() => [] as Hop[]);
 
+/** The IOMMU that a range leads through, if any. */
+export function iommuIn(world: World, range: Range | undefined): Iommu | undefined {
+  return range === undefined ? undefined : regions(world).iommu[range.region];
+}
+
 /** The hop of the address (hi, lo) in an IOMMU's range, inside a scope that {@linkcode leaveHop} closes. */
 export function enterHop(
   world: World,
@@ -44,8 +51,9 @@ export function enterHop(
 ): Hop {
   const scope = enterScope(world, range.region);
   const hop = hopsByDepth(world)[scope.depth] ??= { space: undefined, hi: 0, lo: 0, length: 0, result: 0 };
-  const low = (lo - range.baseLow) | 0;
-  const high = (hi - range.baseHigh - ((lo >>> 0) < (range.baseLow >>> 0) ? 1 : 0)) | 0;
+  const baseLow = lowHalf(range.base);
+  const low = (lo - baseLow) | 0;
+  const high = (hi - highHalf(range.base) - ((lo >>> 0) < (baseLow >>> 0) ? 1 : 0)) | 0;
   hop.space = undefined;
   hop.result = MemTx.DECODE_ERROR;
   setLength(hop, high, low, minPageSize(iommu));

@@ -59,24 +59,36 @@ function replaceWindow(
   removed: Range[],
   added: Range[],
 ): void {
-  const from = Math.max(0, chunksBefore(draft, (first) => first < start) - 1);
-  let to = chunksBefore(draft, (first) => first <= end);
-  const old = draft.slice(from, to).flat();
+  // What meets or touches the window: a rendered piece may continue its neighbours.
+  const from = Math.max(0, countWhile(draft.length, (at) => draft[at]![0]!.start < start) - 1);
+  const last = Math.max(from, countWhile(draft.length, (at) => draft[at]![0]!.start <= end) - 1);
+  const head = draft[from] ?? NO_RANGES;
+  const tail = draft[last] ?? NO_RANGES;
+  const first = countWhile(head.length, (at) => head[at]!.end < start);
+  const behind = countWhile(tail.length, (at) => tail[at]!.start <= end);
+  const old = from === last
+    ? head.slice(first, behind)
+    : head.slice(first).concat(...draft.slice(from + 1, last), tail.slice(0, behind));
   const pieces = stitch(old, renderWindow(world, root, start, end), start, end);
   const ranges = realize(world, old, pieces, removed, added);
   if (ranges === undefined) return;
+  const chunk = head.slice(0, first).concat(ranges, tail.slice(behind));
   // A chunk that has become small takes in its neighbour, so that their number follows that of the ranges.
-  if (ranges.length < 16 && to < draft.length) ranges.push(...draft[to++]!);
-  replaceChunks(draft, from, to, ranges);
+  const next = last + 1;
+  const isSmall = chunk.length < 16 && next < draft.length;
+  if (isSmall) replaceChunks(draft, from, next + 1, chunk.concat(draft[next]!));
+  else replaceChunks(draft, from, next, chunk);
 }
 
-/** How many chunks, from the first, start at an address for which `holds`. */
-function chunksBefore(chunks: readonly (readonly Range[])[], holds: (first: number) => boolean): number {
+const NO_RANGES: readonly Range[] = [];
+
+/** How many of the first `count` things in ascending order it holds for. */
+function countWhile(count: number, holds: (at: number) => boolean): number {
   let low = 0;
-  let high = chunks.length;
+  let high = count;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (holds(chunks[middle]![0]!.start)) low = middle + 1;
+    if (holds(middle)) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -146,15 +158,8 @@ function remove(range: Range, removed: Range[], added: Range[]): true {
 }
 
 function newRange(world: World, piece: Piece): Range {
-  const columns = regions(world);
-  const { region } = piece;
-  return new Range(piece, {
-    flags: columns.flags[region]!,
-    mmio: columns.mmio[region],
-    iommu: columns.iommu[region],
-    ram: columns.ram[region],
-    guard: columns.guard[region],
-  });
+  const { mmio, ram } = regions(world);
+  return new Range(piece, mmio[piece.region], ram[piece.region]);
 }
 
 /** What a space that goes from one view to another sees change. */

@@ -69,8 +69,8 @@ const OWNERSHIP_MUTATIONS: readonly Mutation[] = [
   {
     fault: "a region may show itself through an alias",
     file: "systems/admission.ts",
-    find: "for (let alias = firstAlias[id]!; alias !== 0; alias = nextAlias[alias]!) {\n      if (!from.has(alias))",
-    replace: "for (let alias = 0; alias !== 0; alias = nextAlias[alias]!) {\n      if (!from.has(alias))",
+    find: "for (let alias = firstAlias[id]!; alias !== 0; alias = window[alias]!.next) {\n      if (!from.has(alias))",
+    replace: "for (let alias = 0; alias !== 0; alias = window[alias]!.next) {\n      if (!from.has(alias))",
     by: [TOPOLOGY, "S76 an alias cannot"],
   },
   {
@@ -560,7 +560,7 @@ const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "the guard stays set after an access",
     file: "systems/dispatch.ts",
-    find: "if (range.guard !== undefined) range.guard.engaged = false;",
+    find: "if (guard !== undefined) guard.engaged = false;",
     replace: "",
     by: [ACCESS, "S51 a handler that throws"],
   },
@@ -580,7 +580,7 @@ const ACCESS_MUTATIONS: readonly Mutation[] = [
   },
   {
     fault: "an opt-out of the guard is not heard",
-    file: "ecs/flat_view.ts",
+    file: "ecs/region.ts",
     find: "(Flag.ROM_DEVICE | Flag.UNGUARDED)",
     replace: "Flag.ROM_DEVICE",
     by: [ACCESS, "S48 a region that opted out"],
@@ -588,8 +588,8 @@ const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "readonly memory is written",
     file: "ecs/flat_view.ts",
-    find: "isRam && (piece.flags & Flag.READONLY) === 0",
-    replace: "isRam",
+    find: "(flags & (Flag.RAM | Flag.RAM_DEVICE | Flag.READONLY)) === Flag.RAM",
+    replace: "(flags & (Flag.RAM | Flag.RAM_DEVICE)) === Flag.RAM",
     by: [TOPOLOGY, "S95 a guest's write leaves ROM"],
   },
   {

@@ -1,7 +1,7 @@
 /** Readers on workers: what they see stays until they leave, and whoever does not leave is named. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { spaceOf } from "../../ecs/address_space.ts";
-import { rangesOf } from "../../ecs/flat_view.ts";
+import { isWritable, rangesOf } from "../../ecs/flat_view.ts";
 import { createGuestMemory } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
 import { createWorld } from "../../ecs/world.ts";
@@ -75,7 +75,7 @@ function assertSameAsView(m: ReturnType<typeof machine>, view: PublishedReader):
       assertEquals(view.start, range.start);
       assertEquals(view.end, range.end);
       assertEquals(view.region % 2 ** 24, range.region);
-      assertEquals(view.readonly, !range.isWritable);
+      assertEquals(view.readonly, !isWritable(range));
       assertEquals(view.offset, range.ram!.offset + (address - range.base));
     }
   }
