@@ -82,6 +82,7 @@ export {
 export { setGuestRunning, startDirtyTracking, stopDirtyTracking, trackingReasons } from "./systems/dirty_tracking.ts";
 export { DIRTY_PAGE, DirtyClient, type TrackingReason } from "./ecs/dirty_bitmap.ts";
 export { transaction } from "./systems/transaction.ts";
+export { RefusedError } from "./systems/prepare.ts";
 export { Attrs, MemTx } from "./systems/access.ts";
 export { load, peek, read, store, write, writeRom } from "./systems/dma.ts";
 export { map, type MapOptions, type Mapping, MappingError, setBounceLimit, unmap } from "./systems/map.ts";

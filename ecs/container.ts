@@ -87,6 +87,11 @@ export function writeAddress(world: World, region: number, address: number): voi
   containers(world).address[region] = address;
 }
 
+/** Priority of a region that is in no container: what it had in the last one. */
+export function writePriority(world: World, region: number, priority: number): void {
+  containers(world).priority[region] = priority;
+}
+
 /** Tells the index of the container, if any, that a region has a new size. */
 export function resizeChild(world: World, region: number, size: number): void {
   const columns = containers(world);

@@ -57,6 +57,14 @@ export interface CoalescedSection {
  */
 export interface ListenerCallbacks {
   begin?(): void;
+  /**
+   * Before anything is announced: a range that this commit is about to add. To throw refuses it (W22): whoever was
+   * prepared has `regionCancel`, the transaction is undone, and its end throws `RefusedError`. The topology must not be
+   * changed meanwhile. On registration, of each range that is there: to throw refuses the registration.
+   */
+  regionPrepare?(section: Section): void;
+  /** A range that `regionPrepare` accepted does not come: another was refused. The last prepared first. */
+  regionCancel?(section: Section): void;
   regionAdd?(section: Section): void;
   regionDel?(section: Section): void;
   /** A range that stays; asking for it makes every commit cost O(ranges). */
@@ -105,6 +113,8 @@ const listeners = defineColumns(() => ({
   /** Ascending priority, then registration. Replaced, never changed in place: a walk keeps the list that it began. */
   all: [] as readonly ListenerRecord[],
   bySpace: [] as (readonly ListenerRecord[] | undefined)[],
+  /** How many of them have `regionPrepare`. */
+  refusing: 0,
 }));
 
 const NONE: readonly ListenerRecord[] = [];
@@ -130,6 +140,7 @@ export function newListener(
 export function linkListener(world: World, record: ListenerRecord): void {
   const columns = listeners(world);
   record.isRegistered = true;
+  if (record.callbacks.regionPrepare !== undefined) columns.refusing++;
   columns.all = inserted(columns.all, record);
   columns.bySpace[record.space] = inserted(columns.bySpace[record.space] ?? NONE, record);
 }
@@ -142,6 +153,7 @@ export function oweCommit(record: ListenerRecord, isOwed: boolean): void {
 /** The listener gets no callback any more, in walks that are under way neither. */
 export function unlinkListener(world: World, record: ListenerRecord): void {
   const columns = listeners(world);
+  if (record.isRegistered && record.callbacks.regionPrepare !== undefined) columns.refusing--;
   record.isRegistered = false;
   columns.all = columns.all.filter((other) => other !== record);
   const left = (columns.bySpace[record.space] ?? NONE).filter((other) => other !== record);
@@ -159,6 +171,11 @@ function inserted(list: readonly ListenerRecord[], record: ListenerRecord): read
 
 export function allListeners(world: World): readonly ListenerRecord[] {
   return listeners(world).all;
+}
+
+/** Whether some listener may refuse what a commit adds. */
+export function mayRefuse(world: World): boolean {
+  return listeners(world).refusing > 0;
 }
 
 export function listenersOf(world: World, space: number): readonly ListenerRecord[] {

@@ -172,6 +172,10 @@ export function writeFlag(world: World, region: number, flag: number, value: boo
   flags[region] = value ? flags[region]! | flag : flags[region]! & ~flag;
 }
 
+export function writeFlags(world: World, region: number, flags: number): void {
+  regions(world).flags[region] = flags;
+}
+
 export function writeSize(world: World, region: number, size: number): void {
   regions(world).size[region] = size;
   resizeChild(world, region, size);

@@ -26,6 +26,8 @@ export interface Policy {
   readonly ioEventReplay: boolean;
   /** Of a region's coalesced ranges listeners are told all that a range shows, or those up to the first that it does not (Q7). */
   readonly coalescedReplay: "all" | "untilGap";
+  /** W22: a range that a listener refuses undoes the transaction, or is reported and announced all the same (as QEMU must). */
+  readonly refusedAdd: "undone" | "announced";
   /** LC14: whom a pin on RAM keeps: the RAM itself, whose owner may be finalized meanwhile, or the owner. */
   readonly refRule: "ramSelf" | "owner";
   /** S55: where the data of a bounce buffer goes: to the region that was mapped, or to what is there by then (Q17). */
@@ -45,6 +47,7 @@ const STRICT: Policy = {
   ioEventLooseDelete: false,
   ioEventReplay: true,
   coalescedReplay: "all",
+  refusedAdd: "undone",
   refRule: "ramSelf",
   bounceWriteBack: "mappedRegion",
   logStartOnAdd: true,

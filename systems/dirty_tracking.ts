@@ -9,6 +9,7 @@ import type { World } from "../ecs/world.ts";
 import { DirtyLogError } from "./dirty_log.ts";
 import { writeTracking } from "./log_masks.ts";
 import { call } from "./call_listener.ts";
+import { refuseWhileAsked } from "./prepare.ts";
 import { transaction } from "./transaction.ts";
 
 /**
@@ -19,6 +20,7 @@ import { transaction } from "./transaction.ts";
  * order, and nothing has changed (S127).
  */
 export function startDirtyTracking(world: World, reason: TrackingReason): void {
+  refuseWhileAsked(world, "dirty tracking");
   const { reasons, postponed } = tracking(world);
   postponed.delete(reason);
   if (reasons.has(reason)) return;
@@ -65,6 +67,7 @@ function stopListeners(world: World, listeners: readonly ListenerRecord[]): void
  * @throws {DirtyLogError} if the reason is not on.
  */
 export function stopDirtyTracking(world: World, reason: TrackingReason): void {
+  refuseWhileAsked(world, "dirty tracking");
   const { reasons, postponed, isGuestRunning } = tracking(world);
   if (!reasons.has(reason)) throw new DirtyLogError(`memory is not tracked for ${reason}, so that cannot stop`);
   if (isGuestRunning) endReason(world, reason);

@@ -38,7 +38,8 @@ export function markWindow(world: World, region: number, start: number, end: num
   }
 }
 
-function markSpace(world: World, space: Space | undefined, from: number, to: number): void {
+/** Marks `[from, to)`, in bytes from the start of an address space. */
+export function markSpace(world: World, space: Space | undefined, from: number, to: number): void {
   if (space === undefined) return;
   addWindow(space, from, to);
   dirty(world).spaces.add(space);

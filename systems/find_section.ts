@@ -11,7 +11,7 @@ import { type Region, RegionKind } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { closeHolding, openHolding, resolveHolder } from "./holding.ts";
 import { toldMask } from "./log_masks.ts";
-import { sectionOf } from "./notify.ts";
+import { sectionOf } from "./section.ts";
 
 /** What was found. Its region is pinned until {@linkcode releaseSection}. */
 export class FoundSection implements Holding {

@@ -72,6 +72,20 @@ export function takeMaskChanges(world: World): ReadonlyMap<number, MaskChange> {
   return changes;
 }
 
+/** Whether any mask waits to be told. */
+export function hasMaskChanges(world: World): boolean {
+  const { regions, isTrackingWritten } = pending(world);
+  return regions.size > 0 || isTrackingWritten;
+}
+
+/** The mask of a region that is in force for stores. */
+export function currentMask(world: World, region: number): number {
+  const { ram, flags } = regions(world);
+  const log = ram[region]?.dirty;
+  if (log !== undefined) return log.mask;
+  return (flags[region]! & Flag.IOMMU) !== 0 && isTracking(world) ? MIGRATION : 0;
+}
+
 /** Whether the mask of a region waits to be told. */
 export function isMaskPending(world: World, region: number): boolean {
   return pending(world).regions.has(region);

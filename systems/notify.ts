@@ -7,7 +7,6 @@
 import { allSpaces, type Space, spaceRecord } from "../ecs/address_space.ts";
 import { type Range, rangesOf } from "../ecs/flat_view.ts";
 import { isTracking } from "../ecs/dirty_bitmap.ts";
-import { handleOf } from "../ecs/handle.ts";
 import {
   allListeners,
   linkListener,
@@ -17,13 +16,14 @@ import {
   type Section,
   unlinkListener,
 } from "../ecs/listener.ts";
-import { Flag } from "../ecs/region.ts";
 import type { Extent } from "../ecs/tap.ts";
 import { defineState, type World } from "../ecs/world.ts";
 import { call, reportThrown } from "./call_listener.ts";
 import { replayCoalesced, tellCoalesced } from "./coalesced_sections.ts";
 import { replayIoEventsAdded, replayIoEventsDeleted } from "./io_event_lists.ts";
 import { type MaskChange, takeMaskChanges, toldMask } from "./log_masks.ts";
+import { prepareReplay } from "./prepare.ts";
+import { sectionOf } from "./section.ts";
 import type { ViewChange } from "./share_views.ts";
 import { beginTelling, endTelling } from "./telling.ts";
 
@@ -193,7 +193,7 @@ function tellMask(
 /**
  * Puts a listener in the lists and replays the view to it alone (L4): begin, adds with what is logged, commit.
  *
- * @throws what its `logGlobalStart` throws while memory is tracked; it is in no list then.
+ * @throws what its `logGlobalStart` throws while memory is tracked, and what `regionPrepare` does; it is in no list then.
  */
 export function startListener(world: World, listener: ListenerRecord): void {
   const state = walks(world);
@@ -211,6 +211,7 @@ export function startListener(world: World, listener: ListenerRecord): void {
 }
 
 function replayAdded(world: World, listener: ListenerRecord): void {
+  if (listener.callbacks.regionPrepare !== undefined) prepareJoining(world, listener);
   call(world, listener, () => listener.callbacks.begin?.());
   if (isTracking(world)) joinTracking(world, listener);
   for (const section of sectionsShownTo(world, listener)) {
@@ -222,6 +223,15 @@ function replayAdded(world: World, listener: ListenerRecord): void {
   }
   replayIoEventsAdded(world, listener);
   call(world, listener, () => listener.callbacks.commit?.());
+}
+
+function prepareJoining(world: World, listener: ListenerRecord): void {
+  try {
+    prepareReplay(world, listener, sectionsShownTo(world, listener));
+  } catch (refusal) {
+    unlinkListener(world, listener);
+    throw refusal;
+  }
 }
 
 function joinTracking(world: World, listener: ListenerRecord): void {
@@ -277,28 +287,24 @@ const NO_SECTIONS: readonly Section[] = [];
 /** What the listener's space shows, by ascending address; nothing for one that wants to hear of no range. */
 export function sectionsShownTo(world: World, { space: id, callbacks, told }: ListenerRecord): Iterable<Section> {
   const space = spaceRecord(world, id);
-  const { regionAdd, regionDel, coalescedAdd, coalescedDel, logStart, logStop, logSync, logClear } = callbacks;
-  const wants = [regionAdd, regionDel, coalescedAdd, coalescedDel, logStart, logStop, logSync, logClear, told];
+  const { regionPrepare, regionAdd, regionDel, coalescedAdd, coalescedDel, logStart, logStop, logSync, logClear } =
+    callbacks;
+  const wants = [
+    regionPrepare,
+    regionAdd,
+    regionDel,
+    coalescedAdd,
+    coalescedDel,
+    logStart,
+    logStop,
+    logSync,
+    logClear,
+    told,
+  ];
   const isWanted = wants.some((one) => one !== undefined);
   return space === undefined || !isWanted ? NO_SECTIONS : sectionsOf(world, space);
 }
 
 function* sectionsOf(world: World, space: Space): Generator<Section> {
   for (const range of rangesOf(space.view)) yield sectionOf(world, space, range, toldMask(world, range.region));
-}
-
-/** A range as callbacks see it. */
-export function sectionOf(world: World, space: Space, range: Range, logMask: number): Section {
-  return {
-    space: space.handle,
-    region: handleOf(world, range.region),
-    address: range.start,
-    size: range.end - range.start,
-    offset: range.start - range.base,
-    readonly: (range.flags & Flag.READONLY) !== 0,
-    nonvolatile: (range.flags & Flag.NONVOLATILE) !== 0,
-    unmergeable: (range.flags & Flag.UNMERGEABLE) !== 0,
-    romd: (range.flags & Flag.ROMD) !== 0,
-    logMask,
-  };
 }

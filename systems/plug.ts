@@ -30,6 +30,7 @@ import { deliverInputs, lowerOutputs } from "./interrupts.ts";
 import { clearTimer } from "./timers.ts";
 import { addSubregion, delSubregion } from "./topology.ts";
 import { transaction } from "./transaction.ts";
+import { standing } from "./undo.ts";
 
 /** Where {@linkcode plug} maps a region of the device. */
 export interface MapAt {
@@ -188,12 +189,13 @@ export function unplugAll(world: World): void {
 /** Undoes what realize did, the last first. */
 function withdraw(row: DeviceRow): void {
   const { world } = row;
-  transaction(world, () => {
-    for (const region of Object.values(row.regions)) {
-      const container = containers(world).container[resolve(world, region, RegionKind)] ?? 0;
-      if (container !== 0) delSubregion(world, handleOf<Region>(world, container), region);
-    }
-  });
+  standing(world, () =>
+    transaction(world, () => {
+      for (const region of Object.values(row.regions)) {
+        const container = containers(world).container[resolve(world, region, RegionKind)] ?? 0;
+        if (container !== 0) delSubregion(world, handleOf<Region>(world, container), region);
+      }
+    }));
   stopWork(row);
   closeHoldings(world, row.device);
   for (let undo = row.undo.pop(); undo !== undefined; undo = row.undo.pop()) {

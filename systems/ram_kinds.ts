@@ -1,13 +1,14 @@
 /** RAM kinds: memory that is the caller's, that is reached one access at a time, or that can be resized (1.2, 1.16). */
 import { exactAddress } from "../ecs/address.ts";
-import { nameOf, resolve } from "../ecs/handle.ts";
+import { nameOf } from "../ecs/handle.ts";
 import { resizeDirtyLog } from "../ecs/dirty_bitmap.ts";
 import { borrowRamBlock, connectObserver, type GuestMemory, newRamBlock, type RamBlock } from "../ecs/ram_block.ts";
 import { bindMmio, Flag, type MmioOps, type Region, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { trackNewBlock } from "./log_masks.ts";
 import { notifyResized } from "./ram_notifier.ts";
-import { createRegion, type RamOptions, type RegionOptions, resolveOwner, setSize } from "./topology.ts";
+import { createRegion, type RamOptions, type RegionOptions, resolveLiving, resolveOwner, setSize } from "./topology.ts";
+import { standing } from "./undo.ts";
 
 /** A size or buffer that does not fit. Nothing has changed. */
 export class RamError extends Error {
@@ -104,7 +105,7 @@ export function createResizableRam(world: World, options: ResizableRamOptions): 
  * @throws {RamError} beyond the maximum, or if the region cannot be resized. Nothing has changed.
  */
 export function resizeRam(world: World, region: Region, size: number | bigint): void {
-  const id = resolve(world, region, RegionKind);
+  const id = resolveLiving(world, region, RegionKind);
   const name = nameOf(world, id);
   const block = regions(world).ram[id];
   if (block?.resizable === undefined) throw new RamError(`"${name}" is not resizable RAM`);
@@ -116,6 +117,6 @@ export function resizeRam(world: World, region: Region, size: number | bigint): 
   resizeDirtyLog(block.dirty, after);
   connectObserver(block);
   resizable.used = after;
-  setSize(world, region, after);
+  standing(world, () => setSize(world, region, after)); // notifiers know already
   resizable.resized?.(after);
 }

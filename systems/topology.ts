@@ -4,7 +4,7 @@
  */
 import { type AddressSpace, AddressSpaceKind, newAddressSpace } from "../ecs/address_space.ts";
 import { exactAddress, formatAddress } from "../ecs/address.ts";
-import { containers, linkChild, writeAddress } from "../ecs/container.ts";
+import { containers, writeAddress } from "../ecs/container.ts";
 import { handleOf, type Kind, nameOf, resolve, resolveAny } from "../ecs/handle.ts";
 import {
   type Listener,
@@ -18,7 +18,7 @@ import type { Iommu } from "../ecs/iommu.ts";
 import { Life, newOwner, type Owner, OwnerKind, owners } from "../ecs/owner.ts";
 import { type GuestMemory, newRamBlock, type RamBlock, setObserver, type StoreObserver } from "../ecs/ram_block.ts";
 import { ramNotifiers } from "../ecs/ram_notifier.ts";
-import { addReference, addSite, linkEdge, refCounts, type ReferenceKind, writeEdgeSite } from "../ecs/ref_count.ts";
+import { addReference, addSite, refCounts } from "../ecs/ref_count.ts";
 import {
   bindMmio,
   Flag,
@@ -41,9 +41,12 @@ import { drop, InUseError, LifetimeError } from "./finalize.ts";
 import { mappingsOf } from "./map.ts";
 import { trackNewBlock } from "./log_masks.ts";
 import { startListener, stopListener } from "./notify.ts";
+import { countEdge, place } from "./place.ts";
+import { cancelPrepared, isAsking, RefusedError, refuseWhileAsked } from "./prepare.ts";
 import { notifyAdded } from "./ram_notifier.ts";
 import { isFinalizing } from "./retire.ts";
 import { commit, transaction } from "./transaction.ts";
+import { keepPlacement } from "./undo.ts";
 
 /** What every region is created with. Without an owner it is static: it lives as long as its world. */
 export interface RegionOptions {
@@ -163,26 +166,9 @@ export function addSubregion(
   const id = resolveLiving(world, region, RegionKind);
   const address = exactAddress(offset, `address of "${nameOf(world, id)}"`);
   admitChild(world, above, id);
+  keepPlacement(world, id);
   place(world, above, id, { address, priority: priority | 0 });
   commit(world);
-}
-
-function place(
-  world: World,
-  container: number,
-  region: number,
-  at: { address: number; priority: number; order?: number },
-): void {
-  linkChild(world, container, region, { ...at, size: regions(world).size[region]! });
-  const holder = owners(world).owner[container]!;
-  const target = countedTarget(world, holder, region);
-  if (target !== 0) countEdge(world, region, "container", holder, target);
-  markRegion(world, region);
-}
-
-function countEdge(world: World, bearer: number, kind: ReferenceKind, holder: number, target: number): void {
-  linkEdge(world, bearer, kind, holder, target);
-  if (world.debug) writeEdgeSite(world, bearer, callSite());
 }
 
 /** The reference that every entity begins with: its owner's, or its creator's. */
@@ -194,12 +180,13 @@ function addCreationReference(world: World, id: number, owner: Owner | undefined
 
 /** Also of what was dropped and is still pinned. @throws {TopologyError} if the region is not in this container. */
 export function delSubregion(world: World, container: Region, region: Region): void {
-  refuseInDestructor(world, container);
+  refuseMeanwhile(world, container);
   const above = resolve(world, container, RegionKind);
   const id = resolve(world, region, RegionKind);
   if (containers(world).container[id] !== above) {
     throw new TopologyError(`"${nameOf(world, id)}" is not in "${nameOf(world, above)}"`);
   }
+  keepPlacement(world, id);
   markRegion(world, id);
   unlinkContained(world, id);
   commit(world);
@@ -209,6 +196,7 @@ export function delSubregion(world: World, container: Region, region: Region): v
 export function setEnabled(world: World, region: Region, value: boolean): void {
   const id = resolveLiving(world, region, RegionKind);
   if (((regions(world).flags[id]! & Flag.ENABLED) !== 0) === value) return;
+  keepPlacement(world, id);
   markRegion(world, id);
   writeFlag(world, id, Flag.ENABLED, value);
   markRegion(world, id);
@@ -224,8 +212,12 @@ export function setAddress(world: World, region: Region, value: number | bigint)
   const address = guestAddress(world, id, value);
   const columns = containers(world);
   if (Object.is(columns.address[id], address)) return;
+  keepPlacement(world, id);
   const above = columns.container[id]!;
-  if (above === 0) return writeAddress(world, id, address);
+  if (above === 0) {
+    writeAddress(world, id, address);
+    return commit(world);
+  }
   const priority = columns.priority[id]!;
   const order = world.policy.moveReorders ? undefined : columns.order[id]!;
   markRegion(world, id);
@@ -253,6 +245,7 @@ export function setSize(world: World, region: Region, value: number | bigint): v
     throw new TopologyError(`"${nameOf(world, id)}" has ${ram.size} bytes of memory, so it cannot cover ${size}`);
   }
   if (columns.size[id] === size) return;
+  keepPlacement(world, id);
   markRegion(world, id);
   writeSize(world, id, size);
   markRegion(world, id);
@@ -266,6 +259,7 @@ export function setAliasOffset(world: World, region: Region, value: number | big
   const offset = exactAddress(value, `offset of alias "${nameOf(world, id)}"`);
   if ((columns.flags[id]! & Flag.ALIAS) === 0) throw new TopologyError(`"${nameOf(world, id)}" is not an alias`);
   if (columns.window[id]?.offset === offset) return;
+  keepPlacement(world, id);
   writeAliasOffset(world, id, offset);
   markRegion(world, id);
   commit(world);
@@ -297,6 +291,7 @@ export function setRomd(world: World, region: Region, value: boolean): void {
 function setAttribute(world: World, region: Region, flag: number, value: boolean): void {
   const id = resolveLiving(world, region, RegionKind);
   if (((regions(world).flags[id]! & flag) !== 0) === value) return;
+  keepPlacement(world, id);
   writeFlag(world, id, flag, value);
   markRegion(world, id);
   commit(world);
@@ -345,6 +340,7 @@ export function destroyAddressSpace(world: World, space: AddressSpace): void {
  * Registers callbacks and replays the current view to them (L4). Equal priorities are called in registration order.
  *
  * @throws {TopologyError} for both logSync and logSyncGlobal (L3), or if memory is tracked and `logGlobalStart` throws.
+ * @throws {RefusedError} if its `regionPrepare` refuses what the space shows already.
  */
 export function registerListener(
   world: World,
@@ -363,6 +359,7 @@ export function registerListener(
     transaction(world, () => startListener(world, record)); // callbacks' changes wait for the end of the replay
   } catch (cause) {
     drop(world, listener);
+    if (cause instanceof RefusedError) throw cause;
     throw new TopologyError(`listener "${options.name}" cannot track memory, which is being tracked`, { cause });
   }
   return listener;
@@ -371,7 +368,10 @@ export function registerListener(
 /** Replays the view as removed (L5), then ends the listener: it is not called again, whoever calls this (S109). */
 export function unregisterListener(world: World, listener: Listener): void {
   const record = listenerRecord(world, resolve(world, listener, ListenerKind));
-  if (record !== undefined) transaction(world, () => stopListener(world, record));
+  if (record !== undefined) {
+    cancelPrepared(world, record);
+    transaction(world, () => stopListener(world, record));
+  }
   drop(world, listener);
 }
 
@@ -413,12 +413,13 @@ export function resolveLiving(world: World, handle: number, kind: Kind): number 
   if (life === Life.DYING || (life === Life.DROPPED && kind !== OwnerKind)) {
     throw new LifetimeError(`${kind.name} "${nameOf(world, id)}" was dropped`);
   }
-  refuseInDestructor(world, handle);
+  refuseMeanwhile(world, handle);
   return id;
 }
 
-function refuseInDestructor(world: World, handle: number): void {
-  if (!isFinalizing(world)) return;
+function refuseMeanwhile(world: World, handle: number): void {
+  if (!isFinalizing(world) && !isAsking(world)) return;
   const name = nameOf(world, resolveAny(world, handle));
+  refuseWhileAsked(world, name);
   throw new LifetimeError(`a destructor must not change the topology ("${name}"): it may only enqueue`);
 }

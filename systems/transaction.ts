@@ -11,7 +11,9 @@ import { advanceEpoch } from "./epoch.ts";
 import { announceChanges, announceCommit } from "./notify.ts";
 import { canReclaim, reclaim, retire } from "./retire.ts";
 import { announceIoEvents, hasIoEventChanges } from "./io_event_lists.ts";
-import { renderChanges, type ViewChange } from "./share_views.ts";
+import { agreeOnChanges, type RefusedError } from "./prepare.ts";
+import type { ViewChange } from "./share_views.ts";
+import { forgetPlacements } from "./undo.ts";
 
 /** Callbacks that keep changing the topology: their changes wait for the next commit. */
 export class RunawayCommitError extends Error {
@@ -26,16 +28,31 @@ const transactions = defineState(() => ({ depth: 0, isCommitting: false }));
 /**
  * Runs `body`; what it changes takes effect when the outermost transaction ends. If it throws, what was changed before
  * stays and takes effect (every single mutation is all or nothing), and the depth is as before (LC31).
+ *
+ * @throws {RefusedError} from the outermost one, if a listener refuses what it would add (W22): regions are as before.
  */
 export function transaction<T>(world: World, body: () => T): T {
   const state = transactions(world);
   drainCoalesced(world);
   state.depth++;
+  let isWhole = false;
   try {
-    return body();
+    const result = body();
+    isWhole = true;
+    return result;
   } finally {
     state.depth--;
+    if (isWhole) commit(world);
+    else commitAnyway(world);
+  }
+}
+
+/** Of two errors the body's goes to the caller, and a refusal is reported. */
+function commitAnyway(world: World): void {
+  try {
     commit(world);
+  } catch (refusal) {
+    world.reportFault(refusal as Error);
   }
 }
 
@@ -46,22 +63,30 @@ export function transactionDepth(world: World): number {
 
 /**
  * Lets all changes take effect, unless a transaction is open. Called during a commit, by a listener or a destructor, it
- * leaves the changes to another round of that commit (S108).
+ * leaves the changes to another round of that commit (S108); what is refused of those is reported.
+ *
+ * @throws {RefusedError} if a listener refused the changes: they have been undone.
  */
 export function commit(world: World): void {
   const state = transactions(world);
-  if (state.depth > 0 || state.isCommitting || !isPending(world)) return;
+  if (state.depth > 0 || state.isCommitting) return;
+  if (!isPending(world)) return forgetPlacements(world);
   if (hasDirtySpaces(world) || mayCollect(world)) deliverCollected(world);
   state.isCommitting = true;
+  let refused: RefusedError | undefined;
   try {
     let announced = 0;
+    let isCallers = true;
     while (isPending(world)) {
       if ((hasDirtySpaces(world) || hasIoEventChanges(world)) && announced++ === ANNOUNCEMENTS_MAX) {
         return world.reportFault(
           new RunawayCommitError(`callbacks changed the topology in ${announced} commits on end`),
         );
       }
-      const changes = renderChanges(world); // merges windows, re-renders them, tells the difference
+      const { changes, refusal } = agreeOnChanges(world); // windows are merged, re-rendered, compared; listeners asked
+      if (isCallers) refused = refusal;
+      else if (refusal !== undefined) world.reportFault(refusal);
+      isCallers = false;
       announceChanges(world, changes); // begin, del, nop and add; spaces still show the old views
       publish(changes); // all new views together
       announceIoEvents(world, changes); // io events that went and came
@@ -72,7 +97,9 @@ export function commit(world: World): void {
     }
   } finally {
     state.isCommitting = false;
+    forgetPlacements(world);
   }
+  if (refused !== undefined) throw refused;
 }
 
 /** What was written before a change is delivered before it (M2); what the handlers change takes effect with it. */

@@ -17,6 +17,7 @@ export interface Mutation {
 const LIFETIMES = "tests/scenarios/lifetimes_test.ts";
 const TOPOLOGY = "tests/scenarios/topology_test.ts";
 const TRANSACTIONS = "tests/scenarios/transactions_test.ts";
+const PREPARE = "tests/systems/prepare_test.ts";
 const ACCESS = "tests/scenarios/access_test.ts";
 const HISTORY = "tests/scenarios/device_history_test.ts";
 const GRACE = "tests/systems/grace_test.ts";
@@ -326,8 +327,8 @@ const GRACE_MUTATIONS: readonly Mutation[] = [
   {
     fault: "destructors may change the topology",
     file: "systems/topology.ts",
-    find: "if (!isFinalizing(world)) return;",
-    replace: "if (handle !== -1) return;",
+    find: "if (!isFinalizing(world) && !isAsking(world)) return;",
+    replace: "if (!isAsking(world)) return;",
     by: [LIFETIMES, "S142 a destructor"],
   },
   {
@@ -473,9 +474,37 @@ const LISTENER_MUTATIONS: readonly Mutation[] = [
   {
     fault: "a transaction that throws stays open",
     file: "systems/transaction.ts",
-    find: "  try {\n    return body();\n  } finally {\n    state.depth--;\n    commit(world);\n  }",
-    replace: "  const result = body();\n  state.depth--;\n  commit(world);\n  return result;",
+    find: "    state.depth--;\n    if (isWhole) commit(world);",
+    replace: "    if (isWhole) state.depth--;\n    if (isWhole) commit(world);",
     by: [TRANSACTIONS, "LC31 a transaction that throws"],
+  },
+  {
+    fault: "a refused transaction leaves regions below those that they were above",
+    file: "systems/undo.ts",
+    find: " && now.order === was.order",
+    replace: "",
+    by: [PREPARE, "W22 a refusal undoes the outermost transaction whole"],
+  },
+  {
+    fault: "who was prepared is not told of a refusal",
+    file: "systems/prepare.ts",
+    find: "    cancelPrepared(world);\n    return refusal;",
+    replace: "    return refusal;",
+    by: [PREPARE, "W22 a refused range"],
+  },
+  {
+    fault: "changes that no space shows are undone by a later refusal",
+    file: "systems/undo.ts",
+    find: "if (placements.size > 0) placements.clear();",
+    replace: "if (placements.size > 1e9) placements.clear();",
+    by: [PREPARE, "W22 a refusal undoes the outermost transaction whole"],
+  },
+  {
+    fault: "an unplug can be refused",
+    file: "systems/undo.ts",
+    find: "if (standing > 0) placements.set(region, undefined);",
+    replace: "if (standing > 1e9) placements.set(region, undefined);",
+    by: [PREPARE, "W22 a device whose registers are refused"],
   },
   {
     fault: "an inner transaction commits",
@@ -487,8 +516,8 @@ const LISTENER_MUTATIONS: readonly Mutation[] = [
   {
     fault: "callbacks commit inside of the commit",
     file: "systems/transaction.ts",
-    find: "if (state.depth > 0 || state.isCommitting || ",
-    replace: "if (state.depth > 0 || ",
+    find: "if (state.depth > 0 || state.isCommitting) return;",
+    replace: "if (state.depth > 0) return;",
     by: [TRANSACTIONS, "S108 a change made in a callback"],
   },
   {
