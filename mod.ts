@@ -14,7 +14,8 @@
  *
  * A device of one's own, declared with {@linkcode defineDevice} and put into a machine or into a bare address space with
  * {@linkcode plug}. And the memory model alone: regions, address spaces, listeners and transactions over a
- * {@linkcode createWorld world}, with {@linkcode whyAlive}, {@linkcode audit} and {@linkcode mtree} to look at it.
+ * {@linkcode createWorld world}, with {@linkcode whyAlive}, {@linkcode audit}, {@linkcode mtree} and
+ * {@linkcode memoryMap} to look at it.
  *
  * @module
  */
@@ -145,7 +146,30 @@ export { audit, AuditError, type Reason, type WhyAlive, whyAlive } from "./syste
 export { type Leak, leaks } from "./systems/leaks.ts";
 export { NoTimelineError, timeline, timelineText, timelineTrace, type TraceEvent } from "./systems/timeline.ts";
 export type { EventKind, LifeEvent } from "./ecs/event_ring.ts";
-export { mtree, mtreeJson } from "./systems/mtree.ts";
+export {
+  mtree,
+  mtreeJson,
+  type RangeLine,
+  type RegionKindName,
+  type RegionTree,
+  type SpaceTree,
+} from "./systems/mtree.ts";
+export {
+  type EntityEntry,
+  type Hex,
+  type IoEventEntry,
+  type LifeName,
+  type ListenerEntry,
+  type MemoryMap,
+  memoryMap,
+  type OwnerEntry,
+  type PinEntry,
+  type RamEntry,
+  type RangeEntry,
+  type RegionEntry,
+  type SpaceEntry,
+  type ViewEntry,
+} from "./systems/memory_map.ts";
 
 // Devices: declared as data.
 export * from "./machines/devices/define.ts";

@@ -7,10 +7,22 @@ import { owners } from "../ecs/owner.ts";
 import { Flag, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 
+/** What a region is, as QEMU calls it. */
+export type RegionKindName =
+  | "container"
+  | "ram"
+  | "rom"
+  | "ram device"
+  | "romd"
+  | "i/o"
+  | "reservation"
+  | "alias"
+  | "iommu";
+
 /** A region and what is in it. */
 export interface RegionTree {
   readonly name: string;
-  readonly kind: string;
+  readonly kind: RegionKindName;
   readonly owner: string | undefined;
   /** In its container, in bytes. */
   readonly address: number;
@@ -95,7 +107,7 @@ function rangeLine(world: World, range: Piece): RangeLine {
   };
 }
 
-function kindName(flags: number): string {
+export function kindName(flags: number): RegionKindName {
   if ((flags & Flag.ALIAS) !== 0) return "alias";
   if ((flags & Flag.IOMMU) !== 0) return "iommu";
   if ((flags & Flag.RAM_DEVICE) !== 0) return "ram device";
