@@ -80,7 +80,13 @@ export {
   snapshotGetDirty,
   syncDirtyLog,
 } from "./systems/dirty_log.ts";
-export { setGuestRunning, startDirtyTracking, stopDirtyTracking, trackingReasons } from "./systems/dirty_tracking.ts";
+export {
+  forgetGuest,
+  setGuestRunning,
+  startDirtyTracking,
+  stopDirtyTracking,
+  trackingReasons,
+} from "./systems/dirty_tracking.ts";
 export { DIRTY_PAGE, DirtyClient, type TrackingReason } from "./ecs/dirty_bitmap.ts";
 export { transaction } from "./systems/transaction.ts";
 export { RefusedError } from "./systems/prepare.ts";

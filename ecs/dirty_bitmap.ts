@@ -43,6 +43,8 @@ export const tracking = defineState(() => ({
   /** Reasons that end when the guest runs again (G4). */
   postponed: new Set<TrackingReason>(),
   isGuestRunning: true,
+  /** Guests that were started or stopped, by the handle of their owner (0: the only one), and whether each runs. */
+  guests: new Map<number, boolean>(),
 }));
 
 /** The log of a new block: all dirty. */

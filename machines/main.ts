@@ -6,7 +6,9 @@
  */
 import { DeviceError } from "../ecs/device.ts";
 import { OutOfGuestMemoryError } from "../ecs/ram_block.ts";
+import { memoryMap } from "../systems/memory_map.ts";
 import { BlockError } from "./backends/block.ts";
+import { NullBackend } from "./backends/character.ts";
 import { Terminal, type TerminalStreams } from "./backends/terminal.ts";
 import { configureVirt, DRIVERS, type OpenBackends } from "./command_line/configure.ts";
 import { reason } from "./command_line/files.ts";
@@ -50,6 +52,7 @@ export async function runCommandLine(args: readonly string[], io: Partial<Comman
     if (line.devices.some(({ driver }) => driver === "help")) line.print = deviceHelp();
     if (line.print !== undefined) return await print(line.print, io);
     if (line.dumpDeviceTree !== undefined) return dumpDeviceTree(line, line.dumpDeviceTree);
+    if (line.dumpMemoryMap !== undefined) return await dumpMemoryMap(line, line.dumpMemoryMap);
     return await runVirt(line, io);
   } catch (error) {
     if (!SENTENCES.some((kind) => error instanceof kind)) throw error;
@@ -64,23 +67,32 @@ function complain(io: Partial<CommandLineIo>, sentence: string): void {
 
 /** Builds a machine on a terminal that it opens, runs it to its end, and gives everything back. */
 async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<number> {
-  const backends: OpenBackends = { drives: new Map(), characters: new Map() };
   const trace = openTrace(line.log);
   try {
-    return await runOnTerminal(io, (terminalFor) => {
-      const options = configureVirt(
-        line,
-        backends,
-        (request) => terminalFor(terminalStreams(io), request.escapes === true && io.input === undefined),
-      );
-      const machine = createVirt(options);
-      trace.attach(machine.world);
-      return machine;
-    });
+    return await withBackends((backends) =>
+      runOnTerminal(io, (terminalFor) => {
+        const options = configureVirt(
+          line,
+          backends,
+          (request) => terminalFor(terminalStreams(io), request.escapes === true && io.input === undefined),
+        );
+        const machine = createVirt(options);
+        trace.attach(machine.world);
+        return machine;
+      })
+    );
+  } finally {
+    trace.close();
+  }
+}
+
+async function withBackends<T>(use: (backends: OpenBackends) => T | Promise<T>): Promise<T> {
+  const backends: OpenBackends = { drives: new Map(), characters: new Map() };
+  try {
+    return await use(backends);
   } finally {
     for (const backend of backends.characters.values()) await backend.close();
     for (const drive of backends.drives.values()) drive.close();
-    trace.close();
   }
 }
 
@@ -164,6 +176,21 @@ function dumpDeviceTree(line: CommandLine, path: string): number {
     throw new OptionError(`-M virt,dumpdtb=${path}: ${reason(error)}`);
   }
   return 0;
+}
+
+/** The machine is built as asked for, with its devices, and does not run. */
+function dumpMemoryMap(line: CommandLine, path: string): Promise<number> {
+  return withBackends((backends) => {
+    const machine = createVirt(configureVirt(line, backends, () => new NullBackend()));
+    const map = JSON.stringify(memoryMap(machine.world), undefined, 2);
+    machine.dispose();
+    try {
+      Deno.writeTextFileSync(path, `${map}\n`);
+    } catch (error) {
+      throw new OptionError(`-M virt,dumpmap=${path}: ${reason(error)}`);
+    }
+    return 0;
+  });
 }
 
 // Standard input may still have a pending read, which would keep the process alive.

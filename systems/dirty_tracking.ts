@@ -5,6 +5,7 @@
 import { isTracking, tracking, type TrackingReason } from "../ecs/dirty_bitmap.ts";
 import { nameOf } from "../ecs/handle.ts";
 import { allListeners, type ListenerRecord } from "../ecs/listener.ts";
+import type { Owner } from "../ecs/owner.ts";
 import type { World } from "../ecs/world.ts";
 import { DirtyLogError } from "./dirty_log.ts";
 import { writeTracking } from "./log_masks.ts";
@@ -82,9 +83,25 @@ function endReason(world: World, reason: TrackingReason): void {
   stopListeners(world, allListeners(world));
 }
 
-/** Whether the guest runs; it does from the start. What was postponed happens as it goes on. */
-export function setGuestRunning(world: World, isRunning: boolean): void {
+/**
+ * Whether a guest runs; it does from the start. What was postponed happens as the first of the world's guests goes on.
+ *
+ * @param guest Owner of the machine that it runs on, if the world has several.
+ */
+export function setGuestRunning(world: World, isRunning: boolean, guest?: Owner): void {
+  tracking(world).guests.set(guest ?? 0, isRunning);
+  noteRunning(world);
+}
+
+/** The guest is gone. Without any guest nobody waits for one. */
+export function forgetGuest(world: World, guest: Owner): void {
+  if (tracking(world).guests.delete(guest)) noteRunning(world);
+}
+
+function noteRunning(world: World): void {
   const state = tracking(world);
+  const { guests } = state;
+  const isRunning = guests.size === 0 || [...guests.values()].includes(true);
   if (state.isGuestRunning === isRunning) return;
   state.isGuestRunning = isRunning;
   if (!isRunning) return;

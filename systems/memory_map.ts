@@ -210,9 +210,10 @@ function entityEntry(world: World, id: number): EntityEntry {
 }
 
 function regionFacts(world: World, id: number) {
-  const { flags, size, aliasTarget, aliasOffset } = regions(world);
+  const { flags, size, window } = regions(world);
   const { container, address, priority, firstChild, next } = containers(world);
   const has = (flag: number) => (flags[id]! & flag) !== 0;
+  const shown = window[id];
   const children: number[] = [];
   for (let child = firstChild[id]!; child !== 0; child = next[child]!) children.push(handleOf(world, child));
   return {
@@ -223,7 +224,7 @@ function regionFacts(world: World, id: number) {
     address: Number.isNaN(address[id]) ? null : hex(address[id]!),
     priority: priority[id]!,
     children,
-    alias: has(Flag.ALIAS) ? { target: handleOrNull(world, aliasTarget[id]!), offset: hex(aliasOffset[id]!) } : null,
+    alias: shown === undefined ? null : { target: handleOrNull(world, shown.target), offset: hex(shown.offset) },
     enabled: has(Flag.ENABLED),
     ...attributes(flags[id]!),
   };
@@ -240,9 +241,8 @@ function attributes(flags: number) {
 }
 
 function regionExtras(world: World, id: number, memories: Map<GuestMemory, number>) {
-  const { ram, mmio } = regions(world);
-  const tap = mmio[id]?.tap;
-  const block = ram[id];
+  const tap = regions(world).tap[id];
+  const block = regions(world).ram[id];
   return {
     ram: block === undefined ? null : ramEntry(world, id, block, memories),
     ioEvents: (tap?.ioEvents ?? []).map(ioEventEntry),

@@ -20,7 +20,8 @@ interface Placement {
   readonly order: number;
   readonly flags: number;
   readonly size: number;
-  readonly aliasOffset: number;
+  /** undefined: no alias. */
+  readonly aliasOffset: number | undefined;
 }
 
 /** By region; undefined: its changes stand. */
@@ -79,7 +80,7 @@ export function restore(world: World, placements: Placements): void {
 
 function placementOf(world: World, region: number): Placement {
   const { container, address, priority, order } = containers(world);
-  const { flags, size, aliasOffset } = regions(world);
+  const { flags, size, window } = regions(world);
   return {
     container: container[region]!,
     address: address[region]!,
@@ -87,7 +88,7 @@ function placementOf(world: World, region: number): Placement {
     order: order[region]!,
     flags: flags[region]!,
     size: size[region]!,
-    aliasOffset: aliasOffset[region]!,
+    aliasOffset: window[region]?.offset,
   };
 }
 
@@ -98,7 +99,7 @@ function detach(world: World, region: number, was: Placement): void {
   if (now.container !== 0 && !isInPlace) unlinkContained(world, region);
   writeFlags(world, region, was.flags);
   writeSize(world, region, was.size);
-  writeAliasOffset(world, region, was.aliasOffset);
+  if (was.aliasOffset !== undefined) writeAliasOffset(world, region, was.aliasOffset);
 }
 
 function attach(world: World, region: number, was: Placement): void {

@@ -14,6 +14,7 @@ export function applyMachine(line: CommandLine, value: string): void {
   const type = list.take("type") ?? "virt";
   if (type !== "virt") throw new OptionError(`-M ${type}: there is no such machine; -M help lists them`);
   line.dumpDeviceTree = list.take("dumpdtb") ?? line.dumpDeviceTree;
+  line.dumpMemoryMap = list.take("dumpmap") ?? line.dumpMemoryMap;
   if (list.takeBoolean("aclint")) {
     throw new OptionError("-M virt: the ACLINT's own layout is not modelled, only the CLINT's");
   }

@@ -33,8 +33,8 @@ export const VERSION = "0.1.0";
 const OPTIONS: readonly Option[] = [
   {
     names: ["-M", "-machine"],
-    value: "virt[,dumpdtb=FILE][,accel=interp|jit|check|tcg]",
-    help: "the board; dumpdtb writes its device tree and stops",
+    value: "virt[,dumpdtb=FILE][,dumpmap=FILE][,accel=interp|jit|check|tcg]",
+    help: "the board; dumpdtb writes its device tree, dumpmap its memory map as JSON, and stops",
     apply: applyMachine,
   },
   {

@@ -17,6 +17,8 @@ export interface CommandLine {
   deviceTree?: string;
   /** Write the device tree to this file and stop. */
   dumpDeviceTree?: string;
+  /** Write the memory map to this file and stop. */
+  dumpMemoryMap?: string;
   drives: DriveRequest[];
   /** Writes to every disk go to memory and are forgotten at the end. */
   snapshot: boolean;

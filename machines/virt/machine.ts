@@ -7,6 +7,7 @@ import { isOwnerOrAbove, type Owner } from "../../ecs/owner.ts";
 import { closeGuestMemory, createGuestMemory, type GuestMemory } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
 import { createWorld, type World } from "../../ecs/world.ts";
+import { forgetGuest, setGuestRunning } from "../../systems/dirty_tracking.ts";
 import { writeRom } from "../../systems/dma.ts";
 import { drop } from "../../systems/finalize.ts";
 import { resetDevice, unplug } from "../../systems/plug.ts";
@@ -167,6 +168,7 @@ export class VirtMachine {
     this.#checkAlive();
     if (this.#running) throw new MachineError("the machine runs already");
     this.#running = true;
+    setGuestRunning(this.world, true, this.owner);
     try {
       for (;;) {
         await this.#execution?.run();
@@ -177,6 +179,7 @@ export class VirtMachine {
       }
     } finally {
       this.#running = false;
+      setGuestRunning(this.world, false, this.owner);
     }
   }
 
@@ -253,6 +256,7 @@ export class VirtMachine {
 
   #tearDown(): void {
     this.#disposed = true;
+    forgetGuest(this.world, this.owner);
     closeGuestMemory(this.memory);
     for (const device of this.#devices().reverse()) unplug(this.world, device);
     for (const hart of this.#harts) hart.dispose();

@@ -22,6 +22,7 @@ import {
   syncDirtyLog,
 } from "../../systems/dirty_log.ts";
 import {
+  forgetGuest,
   setGuestRunning,
   startDirtyTracking,
   stopDirtyTracking,
@@ -347,6 +348,26 @@ Deno.test("S129 while the guest is stopped, tracking stops when it runs again, u
   startDirtyTracking(world, "migration");
   setGuestRunning(world, true);
   assertEquals([take(), trackingReasons(world)], [[], ["migration"]]);
+});
+
+Deno.test("S129 of several guests in a world one that runs is enough; without any, nobody is waited for", () => {
+  const { world } = machine();
+  const [a, b] = ["a", "b"].map((name) => createOwner(world, { name }));
+  const cycle = () => {
+    startDirtyTracking(world, "migration");
+    stopDirtyTracking(world, "migration");
+    return trackingReasons(world);
+  };
+  setGuestRunning(world, false, a);
+  assertEquals(cycle(), ["migration"]);
+  setGuestRunning(world, true, b);
+  assertEquals([trackingReasons(world), cycle()], [[], []]);
+  setGuestRunning(world, false, b);
+  assertEquals(cycle(), ["migration"]);
+  forgetGuest(world, b!);
+  assertEquals(trackingReasons(world), ["migration"]);
+  forgetGuest(world, a!);
+  assertEquals(trackingReasons(world), []);
 });
 
 Deno.test("S130 [S] RAM that comes and goes while memory is tracked: its logging is started after add, stopped before del", () => {

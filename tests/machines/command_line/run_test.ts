@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readDeviceTree } from "../../../machines/loader/flattened_device_tree.ts";
 import { runCommandLine } from "../../../machines/main.ts";
+import type { MemoryMap } from "../../../systems/memory_map.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { FAIL, finish, POWER_OFF, program, send, sendHex, sendText, UART } from "../virt/program.ts";
 
@@ -144,6 +145,21 @@ Deno.test("dumpdtb writes a device tree with as many harts as asked for", async 
   assertEquals(cpus?.children.map(({ name }) => name), ["cpu@0", "cpu@1", "cpu@2", "cpu-map"]);
 });
 
+Deno.test("dumpmap writes the memory map of the machine with its devices, and its addresses are the board's", async () => {
+  const files = { map: new Uint8Array(0) };
+  const { status, output } = await run("-M virt,dumpmap=@/map -bios none -m 64M -device virtio-rng-device,id=r", files);
+  assertEquals([status, output], [0, ""]);
+  const map = JSON.parse(new TextDecoder().decode(files.map)) as MemoryMap;
+  const memory = map.spaces.find(({ name }) => name === "memory");
+  const ranges = map.views[memory?.view ?? -1]?.ranges ?? [];
+  const at = (name: string) => {
+    const { id } = map.regions.find((region) => region.name === name) ?? {};
+    return ranges.filter(({ region }) => region === id).map(({ start, size }) => [start, size]);
+  };
+  assertEquals(at("ram"), [["0x80000000", "0x4000000"]]);
+  assert(map.owners.some(({ name, isDevice }) => name === "r" && isDevice));
+});
+
 Deno.test("help, version and lists go to standard output, with status 0", async () => {
   for (
     const [line, word] of [["-h", "-kernel FILE"], ["-version", "Freehold"], ["-device help", "virtio-blk-device"]]
@@ -188,6 +204,7 @@ const refused: [string, Record<string, Uint8Array>, string][] = [
   ["-bios none -d guest_errors -D @/no/log", {}, "log file '@/no/log' can't be written"],
   ["-bios none -chardev stdio,id=a -serial stdio", {}, "two character devices ask for stdio"],
   ["-M virt,dumpdtb=@/no/dtb", {}, "dumpdtb=@/no/dtb"],
+  ["-M virt,dumpmap=@/no/map -bios none", {}, "dumpmap=@/no/map"],
   ["-bios none -global virtio-mmio.colour=red", {}, "-global virtio-mmio.colour: there is no such property"],
 ];
 for (const [line, files, sentence] of refused) {

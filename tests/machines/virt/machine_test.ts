@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { countEntities } from "../../../ecs/handle.ts";
 import { createWorld } from "../../../ecs/world.ts";
+import { startDirtyTracking, stopDirtyTracking, trackingReasons } from "../../../systems/dirty_tracking.ts";
 import { driveInput } from "../../../systems/interrupts.ts";
 import { audit } from "../../../systems/inspect.ts";
+import { registerListener, unregisterListener } from "../../../systems/topology.ts";
 import { ImageError } from "../../../machines/loader/part.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { createVirt, MachineError } from "../../../machines/virt/machine.ts";
@@ -313,4 +315,27 @@ Deno.test("machines come and go in one world, twenty times, without a trace", as
 
 Deno.test("machines in worlds of their own boot twice and end, of any number of harts", async () => {
   assertEquals((await soak(16)).failed, 0);
+});
+
+Deno.test("tracking that ends while a machine is stopped ends when it runs again, or when it is disposed of", async () => {
+  const world = createWorld();
+  const heard: string[] = [];
+  const machine = createVirt({ kernel: hello, world });
+  const migration = registerListener(world, machine.space, {
+    name: "migration",
+    logGlobalStop: () => heard.push("stop"),
+  });
+  startDirtyTracking(world, "migration");
+  machine.stop();
+  assertEquals((await machine.run()).reason, "stopped");
+  stopDirtyTracking(world, "migration");
+  assertEquals([heard, trackingReasons(world)], [[], ["migration"]]);
+  assertEquals((await machine.run()).reason, "power-off");
+  assertEquals([heard, trackingReasons(world)], [["stop"], []]);
+  startDirtyTracking(world, "migration");
+  stopDirtyTracking(world, "migration");
+  assertEquals([heard.length, trackingReasons(world)], [1, ["migration"]], "it has powered off, so it does not run");
+  unregisterListener(world, migration);
+  machine.dispose();
+  assertEquals(trackingReasons(world), []);
 });
