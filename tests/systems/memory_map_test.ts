@@ -89,9 +89,9 @@ function rebuildRegion(
 /** What spaces show, without handles. */
 function shown({ views, regions, spaces }: MemoryMap): unknown {
   const name = (id: number) => [...regions, ...spaces].find((entry) => entry.id === id)?.name;
-  return views.map(({ spaces, ranges }) => [
-    spaces.map(name),
-    ranges.map(({ region, ...range }) => ({ ...range, region: name(region) })),
+  return spaces.map((space) => [
+    space.name,
+    views[space.view]?.ranges.map(({ region, ...range }) => ({ ...range, region: name(region) })),
   ]);
 }
 
