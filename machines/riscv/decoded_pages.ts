@@ -67,6 +67,11 @@ export class SlotWriter {
     return this.#u16[slot >>> 1] ?? 0;
   }
 
+  /** It will be some time until control has come here often. */
+  forgetCount(slot: number): void {
+    this.#u16[(slot + at.SLOT_COUNT) >>> 1] = 0;
+  }
+
   special(slot: number, opcode: number, length: 2 | 4, raw = 0): void {
     this.#i32[(slot + at.SLOT_IMM) >>> 2] = raw;
     this.#u8[slot + at.SLOT_LENGTH] = length;

@@ -22,6 +22,7 @@ import { executePrivileged, type PrivilegedHart } from "./privileged.ts";
 import { SpaceBus } from "./space_bus.ts";
 import { Tlb } from "./tlb.ts";
 import { enterTrap, modeOf } from "./trap.ts";
+import type { BatchCompiler } from "./translator/background_compiler.ts";
 import { reportOf, type TranslationReport } from "./translator/statistics.ts";
 import type { TranslatorOptions } from "./translator/translator.ts";
 
@@ -189,6 +190,11 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   /** Chooses the tiers of all harts of this memory: code that runs often is translated, or never is. */
   translate(options: TranslatorOptions | undefined): void {
     this.#execution.translate(options);
+  }
+
+  /** Where code of this memory is translated: in the background, or on this thread. */
+  translateBy(compiler: BatchCompiler | undefined): void {
+    this.#execution.translator.translateBy(compiler);
   }
 
   /** What the translator that all harts of this memory share has done; entries and exits are this hart's own. */

@@ -20,6 +20,7 @@ import { type GuestClock, HostClock, InstructionClock } from "../guest_clock.ts"
 import { planBoot } from "../loader/firmware.ts";
 import { type DeviceTree, readDeviceTree } from "../loader/flattened_device_tree.ts";
 import type { Hart } from "../riscv/hart.ts";
+import { BackgroundCompiler } from "../riscv/translator/background_compiler.ts";
 import type { TranslationReport } from "../riscv/translator/statistics.ts";
 import {
   DEFAULT_TRANSLATION,
@@ -169,6 +170,8 @@ export class VirtMachine {
     if (this.#running) throw new MachineError("the machine runs already");
     this.#running = true;
     setGuestRunning(this.world, true, this.owner);
+    const compiler = this.#options.accelerator === "jit" ? BackgroundCompiler.start() : undefined;
+    this.#harts[0]?.translateBy(compiler);
     try {
       for (;;) {
         await this.#execution?.run();
@@ -178,6 +181,7 @@ export class VirtMachine {
         this.#powerOn();
       }
     } finally {
+      compiler?.dispose();
       this.#running = false;
       setGuestRunning(this.world, false, this.owner);
     }

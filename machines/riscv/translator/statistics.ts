@@ -34,7 +34,7 @@ export interface Extent {
   bytes: number;
 }
 
-/** Counters that go on while the machine runs. Times are in milliseconds of the thread that runs the harts. */
+/** Counters that go on while the machine runs. */
 export interface TranslatorStatistics {
   /** What is there now. A module is there as long as one of its regions is. */
   readonly present: Extent;
@@ -45,10 +45,11 @@ export interface TranslatorStatistics {
   abandoned: number;
   /** How often room was made for new regions. */
   evictions: number;
-  /** Finding regions and generating their modules; compiling and installing them. */
-  generateMs: number;
+  /** Finding regions, generating their modules and compiling them; in the background where that can be. */
+  translateMs: number;
+  /** Installing them, on the harts' thread. */
   installMs: number;
-  /** The longest of these that ran without a break. */
+  /** The longest break of the harts. */
   longestMs: number;
 }
 
@@ -67,7 +68,7 @@ export function emptyStatistics(): TranslatorStatistics {
     dropped: recordOf(DROP_REASONS),
     abandoned: 0,
     evictions: 0,
-    generateMs: 0,
+    translateMs: 0,
     installMs: 0,
     longestMs: 0,
   };
@@ -132,10 +133,10 @@ export function describeTranslation({ present, made, dropped, entered, exits, ..
     ...Object.entries(dropped).map(([reason, count]) => row(reason, count)),
     row("never installed", rest.abandoned),
     row("times that room was made", rest.evictions),
-    "time on the harts' thread, ms:",
-    row("finding and generating", Math.round(rest.generateMs)),
-    row("compiling and installing", Math.round(rest.installMs)),
-    row("longest at once", rest.longestMs.toFixed(1)),
+    "milliseconds",
+    row("translating", Math.round(rest.translateMs)),
+    row("installing", Math.round(rest.installMs)),
+    row("longest break of the harts", rest.longestMs.toFixed(1)),
     "regions entered by the interpreter, which went on with",
     ...Object.entries(exits).map(([reason, count]) => row(reason, count, percent(count, entered))),
     row("all together", entered),

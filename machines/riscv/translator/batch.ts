@@ -1,0 +1,124 @@
+/**
+ * Translates a batch of hot places into one WebAssembly module. It knows of the machine only what the request says, so
+ * that it can run in a worker.
+ */
+import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
+import { type Block, discover, type End, isCall, isReturn, type Shape } from "./discovery.ts";
+import { granulesOf } from "./granules.ts";
+import { regionModule } from "./region_module.ts";
+
+/** All places are offsets from the start of their page. */
+export interface BatchRequest {
+  /** By the address of the decoded page. */
+  readonly pages: ReadonlyMap<number, PageSource>;
+  /** What to translate, most urgent first. */
+  readonly places: readonly Place[];
+  /** Instructions from which on no further place is begun. */
+  readonly room: number;
+  /** Size of guest memory. */
+  readonly memoryBytes: number;
+  /** Base of the only hart. */
+  readonly hart: number | undefined;
+  readonly isChecked: boolean;
+}
+
+export interface Place {
+  readonly page: number;
+  readonly head: number;
+}
+
+export interface PageSource {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where other regions are entered. */
+  readonly entries: ReadonlySet<number>;
+  /** Where jumps by register were seen to go, by their places. */
+  readonly seen: ReadonlyMap<number, readonly number[]>;
+}
+
+/** What is known of a region that was translated. */
+export interface RegionPlan extends Place {
+  /** Where it is entered, in the order of the function's ordinals. */
+  readonly entries: readonly number[];
+  /** Its jumps by register. */
+  readonly jumps: readonly number[];
+  /** The 64-byte pieces of the page that it was made from. */
+  readonly granules: bigint;
+  readonly instructions: number;
+}
+
+interface Batch {
+  /** The module; nothing if no place begins a region. */
+  readonly bytes: Uint8Array<ArrayBuffer> | undefined;
+  /** In the order of the module's exports. */
+  readonly regions: readonly RegionPlan[];
+  /** Places for which there was no room. */
+  readonly left: readonly Place[];
+}
+
+/** A batch as a module that can be installed. */
+export interface CompiledBatch extends Omit<Batch, "bytes"> {
+  readonly module: WebAssembly.Module | undefined;
+  /** Of the module. */
+  readonly bytes: number;
+  /** What it took. */
+  readonly milliseconds: number;
+}
+
+export function compileBatch(request: BatchRequest): CompiledBatch {
+  const started = performance.now();
+  const { bytes, regions, left } = translateBatch(request);
+  const module = bytes && new WebAssembly.Module(bytes);
+  return { module, bytes: bytes?.length ?? 0, regions, left, milliseconds: performance.now() - started };
+}
+
+function translateBatch(request: BatchRequest): Batch {
+  const { pages, places, memoryBytes, hart, isChecked } = request;
+  const taken = new Map([...pages].map(([page, { entries }]) => [page, new Set(entries)]));
+  const shapes: Shape[] = [];
+  let { room } = request, next = 0;
+  for (; next < places.length && room > 0; next++) {
+    const { page, head } = places[next] as Place;
+    const source = pages.get(page), isTaken = taken.get(page);
+    if (!source || !isTaken || isTaken.has(head)) continue;
+    const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
+    const shape = discover(page, view, head, (place) => isTaken.has(place), (place) => source.seen.get(place) ?? []);
+    if (!shape) continue;
+    shapes.push(shape);
+    for (const { count } of shape.blocks) room -= count;
+    for (const { offset } of entriesOf(shape)) isTaken.add(offset);
+    for (const { end } of shape.blocks) if (end.kind === "jump") { for (const place of end.seen) isTaken.add(place); }
+  }
+  const bytes = shapes.length > 0 ? regionModule(shapes, memoryBytes, hart, isChecked) : undefined;
+  return { bytes, regions: shapes.map(planOf), left: places.slice(next) };
+}
+
+function planOf(shape: Shape): RegionPlan {
+  let granules = 0n, instructions = 0;
+  for (const { steps, end } of shape.blocks) {
+    for (const step of "step" in end ? [...steps, end.step] : steps) {
+      granules |= granulesOf(step.offset, step.offset + step.decoded.length - 1);
+      instructions++;
+    }
+  }
+  return {
+    page: shape.page,
+    head: shape.blocks[0]?.offset ?? 0,
+    entries: entriesOf(shape).map(({ offset }) => offset),
+    jumps: shape.blocks.flatMap(({ end }) => isByRegister(end) ? [end.step.offset] : []),
+    granules,
+    instructions,
+  };
+}
+
+function isByRegister(end: End): end is Extract<End, { kind: "jump" }> {
+  return end.kind === "jump" && !isCall(end.step.decoded) && !isReturn(end.step.decoded);
+}
+
+function entriesOf({ blocks, entries }: Shape): readonly Block[] {
+  return entries.flatMap((position) => blocks[position] ?? []);
+}
+
+/** A page's slot of a place. */
+export function slotOf({ page, head }: Place): number {
+  return page + (head << SLOT_SHIFT);
+}
