@@ -123,18 +123,41 @@ export function createWorld(options: WorldOptions = {}): World {
 
 let slotCount = 0;
 
+/** Slots whose typed arrays grow with the number of entities; those of states stay as they are. */
+const columnSlots: number[] = [];
+
+/** Columns that could not grow as they are declared: an error of this program. */
+export class ColumnError extends Error {
+  override readonly name = "ColumnError";
+}
+
 /**
  * Claims a slot for columns. Column reads elsewhere are written `columns.size[region]!`: ids come from handles that
  * were resolved or from other columns, so they are below the capacity.
  *
  * @param create Makes the columns for a capacity; a typed array of length k·capacity keeps k elements per entity.
+ * @throws {ColumnError} when a world first uses columns with any other typed array.
  */
 export function defineColumns<C extends Columns>(create: (capacity: number) => C): (world: World) => C {
   const slot = slotCount++;
-  return (world) => (world.slots[slot] ??= create(world.capacity)) as C;
+  columnSlots.push(slot);
+  return (world) => (world.slots[slot] ??= checked(create(world.capacity), world.capacity)) as C;
 }
 
-/** Claims a slot for state that a world has once. */
+function checked<C extends Columns>(columns: C, capacity: number): C {
+  for (const [name, column] of Object.entries(columns)) {
+    if (!ArrayBuffer.isView(column)) continue;
+    if (!isTypedColumn(column)) throw new ColumnError(`column "${name}" is of a kind of array that does not grow`);
+    if (column.length % capacity !== 0) {
+      throw new ColumnError(
+        `column "${name}" of ${column.length} elements has no whole number for each of ${capacity} rows`,
+      );
+    }
+  }
+  return columns;
+}
+
+/** Claims a slot for state that a world has once; typed arrays in it keep their length. */
 export function defineState<S extends Columns>(create: () => S): (world: World) => S {
   const slot = slotCount++;
   return (world) => (world.slots[slot] ??= create()) as S;
@@ -149,7 +172,10 @@ export function writeReference<T>(column: (T | undefined)[], id: number, value: 
 export function growColumns(world: World, id: number): void {
   while (world.capacity <= id) {
     world.capacity *= 2;
-    for (const columns of world.slots) if (columns !== undefined) doubleColumns(columns as Record<string, unknown>);
+    for (const slot of columnSlots) {
+      const columns = world.slots[slot];
+      if (columns !== undefined) doubleColumns(columns as Record<string, unknown>);
+    }
   }
 }
 

@@ -267,9 +267,11 @@ Deno.test("epochs in their shared form may wrap around while a reader stays", ()
   assertEquals(slot.epoch, Infinity);
 });
 
-Deno.test("two workers read while devices are plugged, moved and unplugged: no freed range is ever read", async () => {
+Deno.test("two workers read while devices and a whole space come and go: no freed range is ever read", async () => {
   const result = await stressWorkers(2000, 2);
   assertEquals([result.invalid, result.faults, result.leaked], [0, [], 0]);
   assert(result.reads > 1000, `only ${result.reads} reads`);
+  const { deaths, republished, wardReads } = result;
+  assert(deaths > 1 && republished > 1 && wardReads > 100, `${deaths} deaths, ${republished} anew, ${wardReads} reads`);
   assert(result.backlog < 100, `${result.backlog} commits waited`);
 });

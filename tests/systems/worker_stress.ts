@@ -1,10 +1,10 @@
 /**
- * Stress of worker readers: workers read what is published while this thread plugs, moves and unplugs devices with RAM.
- * Each block says which region's it is, so that a read of a freed or reused range is seen.
+ * Stress of worker readers: workers read what is published while this thread plugs, moves and unplugs devices with RAM,
+ * ends a whole address space, and publishes it anew. Each block says which region's it is, so that a read of a freed or reused range is seen.
  *
  *     deno task soak:workers [cycles] [workers]
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Owner } from "../../ecs/owner.ts";
 import { createGuestMemory } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
@@ -28,7 +28,8 @@ import {
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { registerWorkerReader } from "../../systems/worker_readers.ts";
-import { Count, type Job, wordOf } from "./worker_stress_pattern.ts";
+import { Count, type Job, type Message, wordOf } from "./worker_stress_pattern.ts";
+import { Ward } from "./worker_stress_ward.ts";
 
 const STRIDE = 0x4000;
 const SLOTS = 64;
@@ -43,6 +44,10 @@ const DEVICES = 16;
 export interface StressResult {
   readonly cycles: number;
   readonly reads: number;
+  /** Reads in the space that died `deaths` times, and was published anew `republished` times. */
+  readonly wardReads: number;
+  readonly deaths: number;
+  readonly republished: number;
   readonly scopes: number;
   readonly invalid: number;
   readonly faults: readonly string[];
@@ -76,9 +81,10 @@ export async function stressWorkers(cycles: number, count: number): Promise<Stre
   const counts = new Int32Array(new SharedArrayBuffer(64));
   const readers = Array.from({ length: count }, (_, i) => registerWorkerReader(world, published, `worker ${i}`));
   const workers = await Promise.all(readers.map((reader, i) => {
-    const job: Job = { counts: counts.buffer, seed: i + 1, slots: SLOTS, stride: STRIDE };
+    const job: Job = { counts: counts.buffer, seed: i + 1, index: i, slots: SLOTS, stride: STRIDE };
     return startReader({ shared: reader.shared, job });
   }));
+  const ward = new Ward(world, memory, machine, counts, workers.map(({ post }) => post));
 
   const free = Array.from({ length: SLOTS }, (_, slot) => slot);
   const devices: Plugged[] = [];
@@ -140,12 +146,14 @@ export async function stressWorkers(cycles: number, count: number): Promise<Stre
     if (devices.length === DEVICES) unplug();
     plug();
     move();
+    ward.turn(STRIDE);
     backlog = Math.max(backlog, retiredQueue(world).length);
     if (retiredQueue(world).length < BACKLOG) continue;
     waits++;
     await drain(world);
   }
   while (devices.length > 0) unplug();
+  ward.end();
   Atomics.store(counts, Count.STOP, 1);
   await Promise.all(workers.map((worker) => worker.stopped));
   const seconds = (performance.now() - started) / 1000;
@@ -158,6 +166,9 @@ export async function stressWorkers(cycles: number, count: number): Promise<Stre
   return {
     cycles,
     reads: counts[Count.READS]!,
+    wardReads: counts[Count.WARD_READS]!,
+    deaths: ward.deaths,
+    republished: ward.republished,
     scopes: counts[Count.SCOPES]!,
     invalid: counts[Count.INVALID]!,
     faults,
@@ -171,7 +182,7 @@ export async function stressWorkers(cycles: number, count: number): Promise<Stre
 }
 
 /** Resolves when the worker has been loaded and given its job. */
-async function startReader(message: unknown): Promise<{ stopped: Promise<void> }> {
+async function startReader(message: Message): Promise<{ stopped: Promise<void>; post: (message: Message) => void }> {
   const worker = new Worker(new URL("./worker_stress_reader.ts", import.meta.url), { type: "module" });
   await new Promise((resolve) => worker.onmessage = resolve);
   const stopped = new Promise<void>((resolve) => {
@@ -181,7 +192,7 @@ async function startReader(message: unknown): Promise<{ stopped: Promise<void> }
     };
   });
   worker.postMessage(message);
-  return { stopped };
+  return { stopped, post: (message) => worker.postMessage(message) };
 }
 
 /** What is used once the collector has run, if the process was started with `--v8-flags=--expose-gc`. */
@@ -197,6 +208,7 @@ if (import.meta.main) {
   const result = await stressWorkers(Number(Deno.args[0] ?? 100_000), Number(Deno.args[1] ?? 2));
   console.log(JSON.stringify(result, undefined, 2));
   assertEquals(result.invalid, 0);
+  assert(result.deaths > 1 && result.republished > 1 && result.wardReads > 0, "no space died while it was read");
   assertEquals(result.faults, []);
   assertEquals(result.leaked, 0);
 }

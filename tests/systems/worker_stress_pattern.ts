@@ -1,11 +1,20 @@
 /** What the two sides of the stress of worker readers agree on. */
 
-/** Words of the counters that the workers keep. */
-export const Count = { STOP: 0, READS: 1, INVALID: 2, SCOPES: 3 } as const;
+import type { SharedView } from "../../systems/published_reader.ts";
+
+/** Words of the counters that the workers keep. `WARD_READS` are those in the space that dies again and again. */
+export const Count = { STOP: 0, READS: 1, INVALID: 2, SCOPES: 3, WARD_READS: 4, SEEN: 8 } as const;
+
+/** What a worker is sent: first its job, then each new publication of the space that dies. */
+export type Message =
+  | { readonly shared: SharedView; readonly job: Job }
+  | { readonly ward: SharedView; readonly generation: number };
 
 export interface Job {
   readonly counts: SharedArrayBuffer;
   readonly seed: number;
+  /** Of this worker: `counts[Count.SEEN + index]` is the last generation that it has taken over. */
+  readonly index: number;
   /** Blocks are shown at multiples of `stride`, below `slots · stride`. */
   readonly slots: number;
   readonly stride: number;

@@ -1,44 +1,79 @@
 /** A worker that reads what is published until it is told to stop, and counts what is not as it must be. */
-import { openPublishedView, type SharedView } from "../../systems/published_reader.ts";
-import { Count, type Job, wordOf } from "./worker_stress_pattern.ts";
+import { openPublishedView, type PublishedReader } from "../../systems/published_reader.ts";
+import { Count, type Job, type Message, wordOf } from "./worker_stress_pattern.ts";
 
 /** Reads between enter and leave. */
 const READS = 16;
+/** Scopes between two looks at what the main thread has sent. */
+const TURN = 64;
 
 const scope = self as unknown as {
-  onmessage: ((event: MessageEvent<{ shared: SharedView; job: Job }>) => void) | null;
+  onmessage: ((event: MessageEvent<Message>) => void) | null;
   postMessage(message: string): void;
 };
 
-scope.onmessage = ({ data: { shared, job } }) => {
-  const counts = new Int32Array(job.counts);
-  const view = openPublishedView(shared);
-  const words = new Uint32Array(shared.memory);
-  let random = job.seed;
-  let sum = 0;
-  const next = (below: number) => {
-    random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
-    return Math.floor(random / 2 ** 32 * below);
-  };
-  while (Atomics.load(counts, Count.STOP) === 0) {
+class Reading {
+  readonly #counts: Int32Array;
+  readonly #job: Job;
+  readonly #view: PublishedReader;
+  readonly #words: Uint32Array;
+  /** The space that dies again and again, as it was published last. */
+  #ward: PublishedReader | undefined;
+  #random: number;
+
+  constructor({ shared, job }: Extract<Message, { job: Job }>) {
+    this.#job = job;
+    this.#counts = new Int32Array(job.counts);
+    this.#view = openPublishedView(shared);
+    this.#words = new Uint32Array(shared.memory);
+    this.#random = job.seed;
+  }
+
+  /** From here on the worker does not enter the publication before. */
+  takeOver({ ward, generation }: Extract<Message, { generation: number }>): void {
+    this.#ward = openPublishedView(ward);
+    Atomics.store(this.#counts, Count.SEEN + this.#job.index, generation);
+  }
+
+  async run(): Promise<void> {
+    while (Atomics.load(this.#counts, Count.STOP) === 0) {
+      for (let i = 0; i < TURN; i++) {
+        this.#readScope(this.#view, Count.READS);
+        if (this.#ward !== undefined) this.#readScope(this.#ward, Count.WARD_READS);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  }
+
+  #readScope(view: PublishedReader, count: number): void {
     view.enter();
     for (let i = 0; i < READS; i++) {
-      if (!view.find(next(job.slots) * job.stride)) continue;
-      Atomics.add(counts, Count.READS, 1);
-      const first = view.offset / 4;
-      const length = (view.end - view.start) / 4;
-      for (let at = 0; at < length; at++) {
-        const found = words[first + at]!;
-        sum ^= found;
-        if (found !== wordOf(view.region, at)) {
-          Atomics.add(counts, Count.INVALID, 1);
-          break;
-        }
-      }
+      if (!view.find(this.#next(this.#job.slots) * this.#job.stride)) continue;
+      Atomics.add(this.#counts, count, 1);
+      if (!this.#isWhole(view)) Atomics.add(this.#counts, Count.INVALID, 1);
     }
     view.leave();
-    Atomics.add(counts, Count.SCOPES, 1);
+    Atomics.add(this.#counts, Count.SCOPES, 1);
   }
-  scope.postMessage(`stopped ${sum}`);
+
+  /** Whether every word of the block is its region's. */
+  #isWhole({ offset, start, end, region }: PublishedReader): boolean {
+    const first = offset / 4;
+    const length = (end - start) / 4;
+    for (let at = 0; at < length; at++) if (this.#words[first + at] !== wordOf(region, at)) return false;
+    return true;
+  }
+
+  #next(below: number): number {
+    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0;
+    return Math.floor(this.#random / 2 ** 32 * below);
+  }
+}
+
+let reading: Reading | undefined;
+scope.onmessage = ({ data }) => {
+  if (!("job" in data)) return reading?.takeOver(data);
+  reading = new Reading(data);
+  void reading.run().then(() => scope.postMessage("stopped"));
 };
 scope.postMessage("ready");
