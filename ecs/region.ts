@@ -5,6 +5,7 @@
 import { clearContainer, resizeChild } from "./container.ts";
 import { defineKind, newEntity } from "./handle.ts";
 import type { Iommu } from "./iommu.ts";
+import { writeLevels } from "./nesting.ts";
 import { type Guard, guardAbove, linkOwned, newGuard } from "./owner.ts";
 import type { RamBlock } from "./ram_block.ts";
 import type { Tap } from "./tap.ts";
@@ -127,6 +128,7 @@ export function newRegion(
   writeReference(columns.iommu, id, kind.iommu);
   writeReference(columns.ram, id, kind.ram);
   clearContainer(world, id);
+  writeLevels(world, id, 0);
   linkOwned(world, id, kind.owner);
   return id;
 }

@@ -7,6 +7,7 @@ import type { World } from "../ecs/world.ts";
 import { countedTarget } from "./admission.ts";
 import { callSite } from "./call_site.ts";
 import { markRegion } from "./dirty_windows.ts";
+import { noteNesting } from "./nesting.ts";
 
 /** `order` undefined: as the newest of its priority. */
 export function place(
@@ -16,6 +17,7 @@ export function place(
   at: { address: number; priority: number; order?: number },
 ): void {
   linkChild(world, container, region, { ...at, size: regions(world).size[region]! });
+  noteNesting(world, container, region);
   const holder = owners(world).owner[container]!;
   const target = countedTarget(world, holder, region);
   if (target !== 0) countEdge(world, region, "container", holder, target);

@@ -43,6 +43,7 @@ import { trackNewBlock } from "./log_masks.ts";
 import { startListener, stopListener } from "./notify.ts";
 import { countEdge, place } from "./place.ts";
 import { cancelPrepared, isAsking, RefusedError, refuseWhileAsked } from "./prepare.ts";
+import { admitNesting, admitWindow, noteNesting } from "./nesting.ts";
 import { notifyAdded } from "./ram_notifier.ts";
 import { isFinalizing } from "./retire.ts";
 import { commit, transaction } from "./transaction.ts";
@@ -114,15 +115,22 @@ export function createReservation(world: World, options: RegionOptions): Region 
   return createRegion(world, options, Flag.TERMINATES);
 }
 
-/** A window of `size` bytes on `target`, from `offset`. It does not keep the target alive (LC11). */
+/**
+ * A window of `size` bytes on `target`, from `offset`. It does not keep the target alive (LC11).
+ *
+ * @throws {TopologyError} if regions would be nested too deep.
+ */
 export function createAlias(
   world: World,
   options: RegionOptions & { readonly target: Region; readonly offset: number | bigint },
 ): Region {
   const target = resolveLiving(world, options.target, RegionKind);
   const offset = exactAddress(options.offset, `offset of alias "${options.name}"`);
+  admitWindow(world, options.name, target);
   const alias = createRegion(world, options, Flag.ALIAS);
-  linkAlias(world, resolve(world, alias, RegionKind), target, offset);
+  const id = resolve(world, alias, RegionKind);
+  linkAlias(world, id, target, offset);
+  noteNesting(world, id, target);
   return alias;
 }
 
@@ -152,7 +160,8 @@ export function createRegion(
  * Shows `region` in `container` at `offset`. Among siblings the greater priority is on top (signed 32-bit, default 0),
  * among equals the one added last (C2). What is outside of the container is clipped.
  *
- * @throws {TopologyError} if the region is in a container already, or the container is an alias.
+ * @throws {TopologyError} if the region is in a container already, the container is an alias, or regions would be nested
+ * more than 250 levels deep.
  * @throws {CycleError} if the region would show itself, or ownership would become circular.
  */
 export function addSubregion(
@@ -166,6 +175,7 @@ export function addSubregion(
   const id = resolveLiving(world, region, RegionKind);
   const address = exactAddress(offset, `address of "${nameOf(world, id)}"`);
   admitChild(world, above, id);
+  admitNesting(world, above, id);
   keepPlacement(world, id);
   place(world, above, id, { address, priority: priority | 0 });
   commit(world);
