@@ -17,6 +17,8 @@ import { parseCommandLine } from "./command_line/options.ts";
 import type { CommandLine } from "./command_line/request.ts";
 import { type CommandLineIo, terminalStreams } from "./command_line/streams.ts";
 import { openTrace } from "./command_line/trace.ts";
+import { informJit } from "./logs/jit_information.ts";
+import { symbolsOf } from "./loader/boot_symbols.ts";
 import { chosenNode, DeviceTreeError, text, writeDeviceTree } from "./loader/flattened_device_tree.ts";
 import { ImageError } from "./loader/part.ts";
 import { createDemonstration, withEndOfTransmission } from "./virt/demonstration/run.ts";
@@ -76,10 +78,11 @@ async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<n
           backends,
           (request) => terminalFor(terminalStreams(io), request.escapes === true && io.input === undefined),
         );
-        const machine = createVirt(options);
+        const watch = trace.watch(() => symbolsOf(options));
+        const machine = createVirt({ ...options, ...(watch && { watch }) });
         trace.attach(machine.world);
         return machine;
-      })
+      }, (machine) => trace.report("jit", () => informJit(machine)))
     );
   } finally {
     trace.close();
@@ -107,17 +110,18 @@ type TerminalFor = (streams: TerminalStreams, escapes: boolean) => Terminal;
 
 /**
  * Runs the machine that `build` makes; `build` asks for the terminal if it wants one. Ends when the guest does, on Ctrl-A x,
- * on a signal, or when nobody reads the output any more.
+ * on a signal, or when nobody reads the output any more; `ended` sees the machine then.
  */
 async function runOnTerminal(
   io: Partial<CommandLineIo>,
   build: (terminalFor: TerminalFor) => VirtMachine,
+  ended: (machine: VirtMachine) => void = () => {},
 ): Promise<number> {
   let terminal: Terminal | undefined;
   let machine: VirtMachine | undefined;
-  let ended: number | undefined;
+  let forced: number | undefined;
   const end = (status: number) => {
-    ended ??= status;
+    forced ??= status;
     machine?.stop();
   };
   const release = onSignals((status) => {
@@ -130,11 +134,13 @@ async function runOnTerminal(
         if (!(error instanceof Deno.errors.BrokenPipe)) complain(io, `the output can't be written: ${reason(error)}`);
         end(1);
       };
-      return terminal = new Terminal(streams, { escapes, onQuit: () => end(0), onFailure });
+      const information = () => machine === undefined ? "" : informJit(machine);
+      return terminal = new Terminal(streams, { escapes, onQuit: () => end(0), information, onFailure });
     });
     terminal?.open();
     const exit = await machine.run();
-    return ended ?? exit.status;
+    ended(machine);
+    return forced ?? exit.status;
   } finally {
     release();
     await terminal?.close();

@@ -1,12 +1,13 @@
 /** The escape key of a terminal that belongs to a guest: Ctrl-A and a letter are for the emulator, not for the guest. */
 
-export type EscapeCommand = "quit" | "help";
+export type EscapeCommand = "quit" | "help" | "information";
 
 const CONTROL_A = 0x01;
-const COMMANDS: Readonly<Record<string, EscapeCommand>> = { x: "quit", h: "help", "?": "help" };
+const COMMANDS: Readonly<Record<string, EscapeCommand>> = { x: "quit", h: "help", "?": "help", i: "information" };
 
 export const ESCAPE_HELP = `
 Ctrl-A h    print this help
+Ctrl-A i    print what the translator has done
 Ctrl-A x    exit the emulator
 Ctrl-A Ctrl-A    send Ctrl-A to the guest
 Everything else, Ctrl-C too, goes to the guest.

@@ -3,7 +3,7 @@
  * reaches the guest; it is restored on every way out. Piped input is read no faster than the guest takes it.
  */
 import { type CharacterFrontend, type HostedCharacterBackend, InputQueue } from "./character.ts";
-import { ESCAPE_HELP, EscapeFilter } from "./escape_filter.ts";
+import { ESCAPE_HELP, type EscapeCommand, EscapeFilter } from "./escape_filter.ts";
 import { type ByteSink, OutputQueue } from "./output_queue.ts";
 
 /** The host's streams; `Deno.stdin` and `Deno.stdout` are ones. */
@@ -21,6 +21,8 @@ export interface TerminalOptions {
   readonly escapes?: boolean;
   /** Ctrl-A x was typed. */
   readonly onQuit: () => void;
+  /** Ctrl-A i was typed: what to print. */
+  readonly information?: () => string;
   /** The input has ended and the guest has taken all of it. Never called for a terminal that is open. */
   readonly onEndOfInput?: () => void;
   /** The reader of the output has gone. */
@@ -50,7 +52,7 @@ export class Terminal implements HostedCharacterBackend {
     this.#output.onRoom = () => this.frontend?.writable();
     if (options.onFailure !== undefined) this.#output.onFailure = options.onFailure;
     if (this.#raw || options.escapes) {
-      this.#escapes = new EscapeFilter((command) => command === "quit" ? options.onQuit() : this.say(ESCAPE_HELP));
+      this.#escapes = new EscapeFilter((command) => this.#obey(command));
     }
   }
 
@@ -65,6 +67,11 @@ export class Terminal implements HostedCharacterBackend {
   restore(): void {
     if (this.#raw && !this.#closed) this.#streams.input.setRaw(false);
     this.#closed = true;
+  }
+
+  #obey(command: EscapeCommand): void {
+    if (command === "quit") this.#options.onQuit();
+    else this.say(command === "help" ? ESCAPE_HELP : `\n${this.#options.information?.() ?? ""}`);
   }
 
   /** A message of the emulator, between what the guest says. */

@@ -15,6 +15,7 @@ import {
   applySmp,
 } from "./machine_options.ts";
 import type { CommandLine } from "./request.ts";
+import { LOG_ITEMS } from "./trace.ts";
 import { MAX_HARTS } from "../virt/memory_map.ts";
 
 interface Option {
@@ -177,12 +178,6 @@ const OPTIONS: readonly Option[] = [
   { names: ["-version"], help: "the version", apply: (line) => line.print = `Freehold emulator version ${VERSION}\n` },
 ];
 
-/** Log items for `-d`, and what each writes. */
-const LOG_ITEMS: Readonly<Record<string, string>> = {
-  guest_errors: "accesses of the guest that no device takes",
-  unimp: "what the guest asks for and is not modelled",
-};
-
 /**
  * Reads a command line. An option is spelt with one or two dashes.
  *
@@ -238,7 +233,7 @@ Usage: deno task virt [option]…     (without options: a demonstration guest)
 
 ${rows.join("\n")}
 
-On the terminal, Ctrl-A x quits, Ctrl-A h helps, and Ctrl-C goes to the guest.
+On the terminal, Ctrl-A x quits, Ctrl-A i tells what the translator has done, Ctrl-A h helps, and Ctrl-C goes to the guest.
 
 Examples:
   deno task virt -M virt -m 256M -kernel Image -initrd initrd.gz -append "console=ttyS0"

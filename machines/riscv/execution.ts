@@ -11,6 +11,7 @@ import * as at from "./layout.ts";
 import { LoggedStores, loggedStoresBytes } from "./logged_stores.ts";
 import { ENTRY_LIMIT } from "./opcodes.ts";
 import { Translator, type TranslatorOptions } from "./translator/translator.ts";
+import { type ExecutionWatch, type WatchedHart, watchImports } from "./watch.ts";
 
 /** 32 KiB each: an 8 MiB kernel's hot pages and its programs' fit. */
 const DECODED_PAGES = 1024;
@@ -19,9 +20,10 @@ const DROPPED_SINGLY = 4;
 
 /** What the generated code calls while a hart runs. */
 export interface RunningHart extends
+  WatchedHart,
   Omit<
     { readonly [N in keyof HartImportFunctions]: HartImportFunctions[N] },
-    "decodeRun" | "heat" | "dropRegions" | "checkRegion" | "createPage" | "retirePage"
+    "decodeRun" | "heat" | "dropRegions" | "checkRegion" | "createPage" | "retirePage" | "walked"
   > {
   readonly base: number;
   readonly state: HartState;
@@ -35,11 +37,11 @@ export interface RunningHart extends
 
 const EXECUTIONS: WeakMap<GuestMemory, Execution> = new WeakMap();
 
-/** The execution of a guest memory, made with its first hart. */
-export function executionOf(memory: GuestMemory): Execution {
+/** The execution of a guest memory, made with its first hart; the watch is the first hart's. */
+export function executionOf(memory: GuestMemory, watch: ExecutionWatch = {}): Execution {
   const known = EXECUTIONS.get(memory);
   if (known) return known;
-  const execution = new Execution(memory);
+  const execution = new Execution(memory, watch);
   EXECUTIONS.set(memory, execution);
   return execution;
 }
@@ -57,14 +59,21 @@ export class Execution implements DecodedPageUsers {
   readonly exports: InterpreterExports;
   readonly #harts: Set<RunningHart> = new Set();
   readonly #memory: GuestMemory;
+  readonly #watch: ExecutionWatch;
   #running: RunningHart | undefined;
   #last: RunningHart | undefined;
 
-  constructor(memory: GuestMemory) {
+  constructor(memory: GuestMemory, watch: ExecutionWatch) {
     this.#memory = memory;
+    this.#watch = watch;
     this.pages = new DecodedPages(memory, DECODED_PAGES, this);
     this.logged = new LoggedStores(memory, (start, value, length) => this.fillBytes(start, value, length));
-    this.translator = new Translator(memory, this.pages);
+    this.translator = new Translator(memory, this.pages, {
+      ...(watch.translated && {
+        shown: (regions, batch) => watch.translated?.(regions, batch, this.pages, [...this.#harts]),
+      }),
+      entries: watch.flow !== undefined,
+    });
     const running = (): RunningHart => {
       if (this.#running === undefined) throw new Error("the interpreter calls while no hart runs");
       return this.#running;
@@ -93,9 +102,14 @@ export class Execution implements DecodedPageUsers {
       loadPhysical: (base) => running().loadPhysical(base),
       storePhysical: (base) => running().storePhysical(base),
       fetchHalfword: (base) => running().fetchHalfword(base),
+      walked: (_base, access, context, answer) => watch.walked?.(running(), { access, context, answer }),
     };
-    const instance = new WebAssembly.Instance(interpreterModule(), {
-      env: { memory: memory.memory, table: this.translator.table, ...imports },
+    const instance = new WebAssembly.Instance(interpreterModule(watch.walked !== undefined), {
+      env: {
+        memory: memory.memory,
+        table: this.translator.table,
+        ...watchImports(imports, watch, this.pages, running),
+      },
     });
     // The generator defines exactly these exports.
     this.exports = instance.exports as unknown as InterpreterExports;
@@ -130,9 +144,12 @@ export class Execution implements DecodedPageUsers {
     // A store-conditional looks at the value alone: whoever had a turn meanwhile may have changed it and back again.
     if (this.#last !== hart) this.#last?.loseReservation();
     this.#last = hart;
+    const { flow } = this.#watch;
+    flow?.began(hart);
     try {
       this.exports.run(hart.base);
     } finally {
+      flow?.ended(hart);
       this.#running = undefined;
     }
   }

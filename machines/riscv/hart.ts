@@ -25,6 +25,7 @@ import { enterTrap, modeOf } from "./trap.ts";
 import type { BatchCompiler } from "./translator/background_compiler.ts";
 import { reportOf, type TranslationReport } from "./translator/statistics.ts";
 import type { TranslatorOptions } from "./translator/translator.ts";
+import { type ExecutionWatch, WatchedTlb } from "./watch.ts";
 
 export interface HartOptions {
   readonly world: World;
@@ -37,12 +38,14 @@ export interface HartOptions {
   readonly id: number;
   /** Ticks of the `time` CSR. */
   time(): bigint;
+  /** Told what the harts of this memory do; the first hart's counts. */
+  readonly watch?: ExecutionWatch;
 }
 
 /** A hart of a world's machine. @throws {OutOfGuestMemoryError} if the memory has no room for its state. */
-export function createHart({ world, owner, memory, space, id, time }: HartOptions): Hart {
+export function createHart({ world, owner, memory, space, id, time, watch }: HartOptions): Hart {
   const connect = (events: BusEvents) => new SpaceBus({ world, space, owner, memory, name: `hart ${id}` }, events);
-  return new Hart({ memory, connect, id, time });
+  return new Hart({ memory, connect, id, time, ...(watch && { watch }) });
 }
 
 /** What a hart needs; `createHart` makes the bus. */
@@ -52,6 +55,7 @@ export interface HartParts {
   connect(events: BusEvents): Bus;
   readonly id: number;
   time(): bigint;
+  readonly watch?: ExecutionWatch;
 }
 
 /** What a hart starts with; the rest of its state is that of the specification's reset, and 0. */
@@ -81,6 +85,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   readonly time: () => bigint;
   readonly #memory: GuestMemory;
   readonly #execution: Execution;
+  readonly #watch: ExecutionWatch | undefined;
   readonly #bus: Bus;
   readonly #outside: OutsideAccess;
   readonly #tlb: Tlb;
@@ -108,7 +113,8 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.base = allocateRange(options.memory, at.HART_BYTES, 64);
     this.state = new HartState(options.memory, this.base);
     this.pmp = new Pmp(this.state);
-    this.#execution = executionOf(options.memory);
+    this.#watch = options.watch;
+    this.#execution = executionOf(options.memory, options.watch);
     this.#execution.add(this);
     this.state.set32(at.CODE_MAP, this.#execution.pages.map);
     this.state.set32(at.LOGGED_MAP, this.#execution.logged.map);
@@ -116,7 +122,10 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     const { writer } = this.#execution.pages;
     for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
     this.decodeSingle(this.base, -1);
-    this.#tlb = new Tlb(this.#execution.exports.fillBytes, this.state);
+    const { fillBytes } = this.#execution.exports;
+    this.#tlb = options.watch?.flushed
+      ? new WatchedTlb(this, options.watch, fillBytes, this.state)
+      : new Tlb(fillBytes, this.state);
     this.#bus = options.connect(this);
     this.#outside = new OutsideAccess(this.state, this.#bus);
     this.mapChanged();
@@ -310,7 +319,9 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
 
   fence(address: bigint | undefined): void {
     this.#isStale = true;
-    if (address !== undefined && this.#execution.exports.fenceAddress(this.base, address) === 0) return;
+    if (address !== undefined && this.#execution.exports.fenceAddress(this.base, address) === 0) {
+      return this.#watch?.flushed?.(this, `0x${BigInt.asUintN(64, address).toString(16)}`);
+    }
     this.#flush(at.MACHINE);
   }
 
@@ -461,6 +472,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   #trap(cause: number, isInterrupt: boolean, value: bigint) {
+    this.#watch?.trapped?.(this, { cause, isInterrupt, value, pc: this.pc, from: this.#mode });
     this.enterMode(enterTrap(this.state, this.#mode, cause, isInterrupt, value));
   }
 

@@ -29,6 +29,8 @@ const SIGNATURES = {
   load: ["i32", "i32", "i32"],
   /** The same from VALUE. */
   store: ["i32", "i32", "i32"],
+  /** (base, access, context, answer): a page walk has ended. Called only in machines that are watched. */
+  walked: ["i32", "i32", "i32", "i32"],
   /** (base) → 0, or 1 if the access failed: a page table entry outside of guest memory. */
   loadPhysical: ["i32", "i32"],
   storePhysical: ["i32", "i32"],
@@ -46,6 +48,7 @@ const SILENT: ReadonlySet<string> = new Set([
   "logStore",
   "raise",
   "raiseIllegal",
+  "walked",
 ]);
 
 export type HartImportName = keyof typeof SIGNATURES;

@@ -53,15 +53,21 @@ export interface InterpreterExports {
   readonly flags: WebAssembly.Global;
 }
 
-let compiled: WebAssembly.Module | undefined;
+const COMPILED: Map<boolean, WebAssembly.Module> = new Map();
 
-/** The interpreter's module, generated and compiled at first use. It holds no state and serves any number of machines. */
-export function interpreterModule(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(generateInterpreter());
+/**
+ * The interpreter's module, generated and compiled at first use. It holds no state and serves any number of machines.
+ * Only that of watched machines tells of page walks.
+ */
+export function interpreterModule(isWatched: boolean): WebAssembly.Module {
+  const known = COMPILED.get(isWatched);
+  if (known) return known;
+  const compiled = new WebAssembly.Module(generateInterpreter(isWatched));
+  COMPILED.set(isWatched, compiled);
   return compiled;
 }
 
-export function generateInterpreter(): Uint8Array<ArrayBuffer> {
+export function generateInterpreter(isWatched = false): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory(1, MAXIMUM_PAGES);
   module.importTable();
@@ -73,7 +79,7 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   module.exportGlobal("flags", flags);
   for (const [name, callee] of functions) module.exportFunction(name, callee);
   const intrinsics = new Map([...functions, ...defineMultiply(module)]);
-  const mmu = defineMmu(module, imports);
+  const mmu = defineMmu(module, imports, isWatched);
   defineRun(module, imports, mmu, { flags, threshold, entering }, intrinsics);
   return module.finish();
 }

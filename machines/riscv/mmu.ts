@@ -39,9 +39,10 @@ export interface Mmu extends FetchPath {
   readonly locateAtomic: Callee;
 }
 
-export function defineMmu(module: ModuleBuilder, imports: HartImports): Mmu {
+/** @param isWatched Whether `walked` is told of page walks. */
+export function defineMmu(module: ModuleBuilder, imports: HartImports, isWatched: boolean): Mmu {
   const clearSlots = defineClearSlots(module, imports);
-  const translate = makeTranslate(imports, definePageWalk(module, imports, clearSlots));
+  const translate = makeTranslate(imports, definePageWalk(module, imports, clearSlots, isWatched));
 
   const locate = module.function(
     "locate",

@@ -11,6 +11,7 @@ import {
   giveBack,
   label,
   loop,
+  run,
   set,
   type Statement,
   type Statements,
@@ -115,7 +116,12 @@ export function offsetInMemory(range: Expr, physical: Expr): Expr {
   return i32.add(i32.load(range, 16), i32.wrap_i64(i64.sub(physical, i64.load(range))));
 }
 
-export function definePageWalk(module: ModuleBuilder, imports: HartImports, clearSlots: Callee): PageWalk {
+export function definePageWalk(
+  module: ModuleBuilder,
+  imports: HartImports,
+  clearSlots: Callee,
+  isWatched: boolean,
+): PageWalk {
   const checkPmp = definePmp(module), findRange = defineRanges(module);
   const walk = module.function("walk", { params: ["i32", "i64", "i32", "i32"], results: ["i32"] }, (f) => {
     const [base, va, access, context] = [0, 1, 2, 3].map((i) => parameter(f, i)) as [Local, Local, Local, Local];
@@ -195,7 +201,20 @@ export function definePageWalk(module: ModuleBuilder, imports: HartImports, clea
       giveBack(i32.const(FOUND)),
     ];
   });
-  return { checkPmp, findRange, walk };
+  return { checkPmp, findRange, walk: isWatched ? defineWatchedWalk(module, imports, walk) : walk };
+}
+
+/** The walk, whose end is told. */
+function defineWatchedWalk(module: ModuleBuilder, imports: HartImports, walk: Callee): Callee {
+  return module.function("watchedWalk", { params: ["i32", "i64", "i32", "i32"], results: ["i32"] }, (f) => {
+    const base = parameter(f, 0), access = parameter(f, 2), context = parameter(f, 3);
+    const answer = f.local("i32");
+    return [
+      set(answer, call(walk, base, parameter(f, 1), access, context)),
+      run(imports.walked, base, access, context, answer),
+      giveBack(answer),
+    ];
+  });
 }
 
 /** A page table may share its page with code. */

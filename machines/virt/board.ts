@@ -23,6 +23,7 @@ import { virtioMmio } from "../devices/virtio/mmio.ts";
 import type { CharacterBackend } from "../backends/character.ts";
 import { executionBytes } from "../riscv/execution.ts";
 import { createHart, type Hart } from "../riscv/hart.ts";
+import type { ExecutionWatch } from "../riscv/watch.ts";
 import { INTERRUPT, MEMORY_MAP, PLIC_SOURCES, SERIAL_CLOCK_HZ, TIMEBASE_HZ, VIRTIO_COUNT } from "./memory_map.ts";
 
 /** What a board is built from. */
@@ -44,6 +45,7 @@ export interface BoardParts {
   /** An interrupt line of a hart went up: it may have to be woken. */
   readonly lineRaised: () => void;
   readonly legacyVirtio: boolean;
+  readonly watch: ExecutionWatch | undefined;
   /** Milliseconds since 1970 at clock 0. */
   readonly epoch: number;
 }
@@ -100,7 +102,17 @@ export function wireBoard(parts: BoardParts): Board {
   addSubregion(world, system, dram.address, ram);
 
   for (let id = 0; id < hartCount; id++) {
-    harts.push(createHart({ world, owner, memory, space, id, time: () => mtime(world, timer) }));
+    harts.push(
+      createHart({
+        world,
+        owner,
+        memory,
+        space,
+        id,
+        time: () => mtime(world, timer),
+        ...(parts.watch && { watch: parts.watch }),
+      }),
+    );
   }
   const wire = (device: Device, line: string, index: number, source: number) =>
     connect(world, { device, line, index }, { device: interrupts, line: "source", index: source });

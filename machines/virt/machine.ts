@@ -131,6 +131,7 @@ export class VirtMachine {
           reset: () => this.#end({ reason: "reset", status: 0 }),
         },
         legacyVirtio: options.legacyVirtio ?? true,
+        watch: options.watch,
         epoch: options.epoch ?? (instructionClock ? REPEATABLE_EPOCH : Date.now()),
       });
       const { accelerator = "interp" } = options;

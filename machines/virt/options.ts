@@ -5,6 +5,7 @@ import type { World } from "../../ecs/world.ts";
 import type { HostedCharacterBackend } from "../backends/character.ts";
 import type { EntropySource } from "../backends/entropy.ts";
 import type { BootFiles } from "../loader/firmware.ts";
+import type { ExecutionWatch } from "../riscv/watch.ts";
 
 /**
  * How the harts run: all code is interpreted, or what is run often is translated to WebAssembly; "check" runs what is
@@ -51,6 +52,8 @@ export interface VirtOptions extends BootFiles {
   readonly entropy?: EntropySource;
   /** Whether the guest may restart the machine; else `run` ends where it asks to. Default true. */
   readonly rebootAllowed?: boolean;
+  /** Told what the harts do: for logs. Costs time only for what it wants to know. */
+  readonly watch?: ExecutionWatch;
   /** A world to build in, for programs that add devices of their own. */
   readonly world?: World;
 }

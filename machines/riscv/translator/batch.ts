@@ -20,6 +20,8 @@ export interface BatchRequest {
   /** Base of the only hart. */
   readonly hart: number | undefined;
   readonly isChecked: boolean;
+  /** Whether the answer has a {@linkcode ShownBatch}. */
+  readonly isShown: boolean;
 }
 
 export interface Place {
@@ -46,6 +48,13 @@ export interface RegionPlan extends Place {
   readonly instructions: number;
 }
 
+/** What people may want to see of a batch. */
+export interface ShownBatch {
+  readonly module: Uint8Array;
+  /** By region: the instructions that it was made from, in the order of their places. */
+  readonly code: readonly (readonly { readonly place: number; readonly word: number }[])[];
+}
+
 interface Batch {
   /** The module; nothing if no place begins a region. */
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
@@ -53,6 +62,7 @@ interface Batch {
   readonly regions: readonly RegionPlan[];
   /** Places for which there was no room. */
   readonly left: readonly Place[];
+  readonly shown?: ShownBatch;
 }
 
 /** A batch as a module that can be installed. */
@@ -66,9 +76,9 @@ export interface CompiledBatch extends Omit<Batch, "bytes"> {
 
 export function compileBatch(request: BatchRequest): CompiledBatch {
   const started = performance.now();
-  const { bytes, regions, left } = translateBatch(request);
+  const { bytes, ...rest } = translateBatch(request);
   const module = bytes && new WebAssembly.Module(bytes);
-  return { module, bytes: bytes?.length ?? 0, regions, left, milliseconds: performance.now() - started };
+  return { module, bytes: bytes?.length ?? 0, ...rest, milliseconds: performance.now() - started };
 }
 
 function translateBatch(request: BatchRequest): Batch {
@@ -89,7 +99,19 @@ function translateBatch(request: BatchRequest): Batch {
     for (const { end } of shape.blocks) if (end.kind === "jump") { for (const place of end.seen) isTaken.add(place); }
   }
   const bytes = shapes.length > 0 ? regionModule(shapes, memoryBytes, hart, isChecked) : undefined;
-  return { bytes, regions: shapes.map(planOf), left: places.slice(next) };
+  const shown = request.isShown && bytes && { module: bytes, code: shapes.map((shape) => codeOf(shape, pages)) };
+  return { bytes, regions: shapes.map(planOf), left: places.slice(next), ...(shown && { shown }) };
+}
+
+function codeOf({ page, blocks }: Shape, pages: ReadonlyMap<number, PageSource>): ShownBatch["code"][number] {
+  const { buffer, byteOffset } = (pages.get(page) as PageSource).bytes;
+  const view = new DataView(buffer, byteOffset, PAGE_BYTES);
+  return blocks.flatMap(({ steps, end }) => "step" in end ? [...steps, end.step] : steps)
+    .toSorted((a, b) => a.offset - b.offset)
+    .map(({ offset, decoded }) => ({
+      place: offset,
+      word: decoded.length === 4 ? view.getUint32(offset, true) : view.getUint16(offset, true),
+    }));
 }
 
 function planOf(shape: Shape): RegionPlan {

@@ -10,7 +10,16 @@ import { type InterpreterExports, NEVER } from "../interpreter.ts";
 import * as at from "../layout.ts";
 import { ENTRY_LIMIT } from "../opcodes.ts";
 import type { BatchCompiler } from "./background_compiler.ts";
-import { type BatchRequest, compileBatch, type CompiledBatch, type PageSource, type Place, slotOf } from "./batch.ts";
+import {
+  type BatchRequest,
+  compileBatch,
+  type CompiledBatch,
+  type PageSource,
+  type Place,
+  type RegionPlan,
+  type ShownBatch,
+  slotOf,
+} from "./batch.ts";
 import { isCall, isReturn } from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
 import { type CompiledModule, type Region, RegionCache } from "./region_cache.ts";
@@ -45,6 +54,14 @@ const SEEN_LIMIT = 64;
 /** Stretches that a batch that is not full waits. */
 const PATIENCE = 24;
 
+/** Who wants to know what is translated. */
+export interface TranslationWatch {
+  /** Told of each batch before it is installed. */
+  shown?(regions: readonly RegionPlan[], batch: ShownBatch): void;
+  /** Regions are entered by way of {@linkcode Translator.check}. */
+  readonly entries?: boolean;
+}
+
 /** A batch that is being compiled in the background. */
 interface Pending {
   readonly request: BatchRequest;
@@ -73,8 +90,10 @@ export class Translator {
   #selfCheck: SelfCheck | undefined;
   #compiler: BatchCompiler | undefined;
   #pending: Pending | undefined;
+  readonly #watch: TranslationWatch;
 
-  constructor(memory: GuestMemory, pages: DecodedPages) {
+  constructor(memory: GuestMemory, pages: DecodedPages, watch: TranslationWatch = {}) {
+    this.#watch = watch;
     this.#memory = memory;
     this.#pages = pages;
     this.#cache = new RegionCache(memory, pages, this.statistics);
@@ -86,7 +105,7 @@ export class Translator {
     this.#interpreter = interpreter;
     interpreter.threshold.value = options?.threshold ?? NEVER;
     this.#selfCheck = options?.isChecked ? new SelfCheck(this.#memory, interpreter) : undefined;
-    interpreter.entering.value = this.#selfCheck ? at.ENTER_CHECKED : at.ENTER_DIRECTLY;
+    interpreter.entering.value = this.#selfCheck || this.#watch.entries ? at.ENTER_CHECKED : at.ENTER_DIRECTLY;
     this.#clear();
     this.#hot.clear();
     this.#seen.clear();
@@ -120,10 +139,13 @@ export class Translator {
     this.#cache.dispose();
   }
 
-  /** Runs the region that is entered by this index, and once more in the interpreter, which `again` runs. */
+  /**
+   * Runs the region that is entered by this index; if regions are checked, once more in the interpreter, which `again`
+   * runs; else without the regions that it calls, so that whoever watches sees them entered.
+   */
   check(base: number, index: number, again: () => void): number {
-    if (!this.#selfCheck) throw new Error("regions are not checked");
-    return this.#selfCheck.run(base, index, this.table.get(index) as RegionFunction, again);
+    const region = this.table.get(index) as RegionFunction;
+    return this.#selfCheck ? this.#selfCheck.run(base, index, region, again) : region(base, 0, index);
   }
 
   /** Control has often come to this slot; the last time perhaps from the register jump in slot `jump`. */
@@ -191,7 +213,8 @@ export class Translator {
     const isHere = !this.#compiler?.isUsable;
     const room = isHere ? Math.min(BATCH_INSTRUCTIONS, BREAK_MS / this.#msPerInstruction) : BATCH_INSTRUCTIONS;
     const memoryBytes = this.#memory.bytes.length, isChecked = this.#selfCheck !== undefined;
-    return { pages, places, room, memoryBytes, hart: this.#hart, isChecked };
+    const isShown = this.#watch.shown !== undefined;
+    return { pages, places, room, memoryBytes, hart: this.#hart, isChecked, isShown };
   }
 
   /** The page as it is now. */
@@ -231,7 +254,9 @@ export class Translator {
     for (const place of places) this.#hot.add(slotOf(place));
   }
 
-  #install({ touched, replaced }: Pending, { module, bytes, regions, left, milliseconds }: CompiledBatch): void {
+  #install({ touched, replaced }: Pending, batch: CompiledBatch): void {
+    const { module, bytes, regions, left, milliseconds, shown } = batch;
+    if (shown) this.#watch.shown?.(regions, shown);
     const started = performance.now();
     this.#putBack(left);
     for (const region of replaced) {

@@ -95,5 +95,8 @@ Deno.test("help names every option and gives examples", () => {
 Deno.test("the machines, CPUs and log items are listed on request", () => {
   assert(parse("-M help").print ?? "".includes("virt"));
   assert(parse("-cpu help").print ?? "".includes("rv64"));
-  assert(parse("-d help").print ?? "".includes("guest_errors"));
+  const items = parse("-d help").print ?? "";
+  for (const item of ["in_asm", "out_asm", "op", "exec", "int", "mmu", "jit", "guest_errors", "unimp"]) {
+    assert(RegExp(`^${item} `, "m").test(items), item);
+  }
 });

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { readDeviceTree } from "../../../machines/loader/flattened_device_tree.ts";
 import { runCommandLine } from "../../../machines/main.ts";
 import type { MemoryMap } from "../../../systems/memory_map.ts";
+import { writeElf } from "../loader/elf_file.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { FAIL, finish, POWER_OFF, program, send, sendHex, sendText, UART } from "../virt/program.ts";
 
@@ -167,6 +168,25 @@ Deno.test("help, version and lists go to standard output, with status 0", async 
     const { status, output } = await run(line ?? "");
     assertEquals([status, output.includes(word ?? "")], [0, true], output);
   }
+});
+
+Deno.test("-d and -D write what the harts do, and at the end what the translator did, to a file", async () => {
+  const files = { k: hello, log: new Uint8Array(0) };
+  const { status, output } = await run("-bios none -kernel @/k -accel jit -d in_asm,int,jit -D @/log", files);
+  assertEquals([status, output], [0, "hello\n"]);
+  const log = new TextDecoder().decode(files.log);
+  assert(log.includes("0x0000000000001000:  00000297  auipc t0,0x0\n"), log);
+  assert(/^translated code:\n {2}regions +0 {2}of 0 made$/m.test(log), log);
+});
+
+Deno.test("a kernel whose symbol table is damaged is refused where a log would use it", async () => {
+  const elf = writeElf(hello, 0x8000_0000, [{ name: "main", address: 0x8000_0000 }]);
+  const k = elf.subarray(0, elf.length - 1);
+  assertEquals((await run("-bios none -kernel @/k", { k })).status, 0);
+  const { status, errors } = await run("-bios none -kernel @/k -d int", { k });
+  assertEquals([status, errors], [1, [
+    "freehold: kernel '@/k' is cut short or damaged: its ELF section headers lie outside",
+  ]]);
 });
 
 const refused: [string, Record<string, Uint8Array>, string][] = [

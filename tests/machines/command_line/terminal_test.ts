@@ -121,6 +121,14 @@ inTerminal("Ctrl-C goes to the guest, Ctrl-A h helps, Ctrl-A x quits", "", async
   assertEquals(await session.finish(), { status: 0, ...EXITED });
 });
 
+inTerminal("Ctrl-A i tells what the translator has done", `${BUSY} -accel jit`, async (session) => {
+  await session.until("busy");
+  await session.press("\x01i");
+  await session.until("regions entered by the interpreter");
+  await session.press("\x01x");
+  assertEquals(await session.finish(), { status: 0, ...EXITED });
+});
+
 inTerminal("a guest that never yields can't keep Ctrl-A x from working", BUSY, async (session) => {
   await session.until("busy");
   await session.press("\x03 abc\x01x");
