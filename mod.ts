@@ -129,7 +129,7 @@ export {
   populate,
   removeDiscardListener,
 } from "./systems/discard.ts";
-export { drain, readScope, unregisterReader } from "./systems/scope.ts";
+export { drain, DrainInScopeError, DrainInTransactionError, readScope, unregisterReader } from "./systems/scope.ts";
 export {
   publish,
   type PublishedView,

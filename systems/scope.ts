@@ -12,8 +12,9 @@ import {
   removeReader,
   scopeDepth,
 } from "./epoch.ts";
+import { callSiteInto } from "./call_site.ts";
 import { retiredQueue, untilReclaimed } from "./retire.ts";
-import { commit } from "./transaction.ts";
+import { commit, transactionDepth } from "./transaction.ts";
 
 /** How often `drain` looks at the slots of workers. */
 const POLL_MS = 1;
@@ -21,6 +22,11 @@ const POLL_MS = 1;
 /** Waiting for readers from inside of a read scope would wait for itself (LC22). */
 export class DrainInScopeError extends Error {
   override readonly name = "DrainInScopeError";
+}
+
+/** What an open transaction takes out of sight is retired when it ends: waiting inside of it would miss that. */
+export class DrainInTransactionError extends Error {
+  override readonly name = "DrainInTransactionError";
 }
 
 /** Runs `body` inside a read scope. `name` says who opened it, in messages. */
@@ -73,10 +79,17 @@ export function unregisterReader(world: World, reader: ReaderSlot): void {
  * Resolves when everything that is retired now has been reclaimed.
  *
  * @throws {DrainInScopeError} at once, if a read scope is open on this stack (S18).
+ * @throws {DrainInTransactionError} at once, if a transaction is.
  */
 export function drain(world: World): Promise<void> {
   if (scopeDepth(world) > 0) {
     throw new DrainInScopeError(`drain would wait for its own caller: ${openReaders(world).join(", ")} is open`);
+  }
+  if (transactionDepth(world) > 0) {
+    const opener = callSiteInto("transaction.ts");
+    throw new DrainInTransactionError(
+      `drain would miss what the open transaction takes out of sight; opened at ${opener}`,
+    );
   }
   commit(world);
   if (hasRemoteReaders(world)) poll(world);

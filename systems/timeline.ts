@@ -48,14 +48,37 @@ export interface TraceEvent {
 
 /**
  * The events as a trace (Trace Event Format, nestable asynchronous events): a row for each entity from its creation to
- * its end, with what happened to it. `JSON.stringify` of this is a file for ui.perfetto.dev.
+ * its end, with what happened to it. `JSON.stringify` of this is a file for ui.perfetto.dev. A begin and an end belong
+ * together there, so a life that began before the oldest event that is kept begins with that, and one that goes on ends
+ * with the newest; their `detail` says so.
  *
  * @throws {NoTimelineError}
  */
 export function timelineTrace(world: World, entity?: number): { readonly traceEvents: readonly TraceEvent[] } {
-  const events = timeline(world, entity);
+  const events = timeline(world).filter((event) => entity === undefined || event.entity === entity);
   const named: TraceEvent = { name: "process_name", cat: "", ph: "M", ts: 0, pid: 1, tid: 1, args: { name: "world" } };
-  return { traceEvents: [named, ...events.map(traceEvent)] };
+  return { traceEvents: [named, ...begunBefore(events), ...events.map(traceEvent), ...goingOn(events)] };
+}
+
+/** The beginnings that are not kept any more. */
+function begunBefore(events: readonly LifeEvent[]): TraceEvent[] {
+  const first = new Map<number, LifeEvent>();
+  for (const event of events) if (!first.has(event.entity)) first.set(event.entity, event);
+  const { time = 0, sequence = 0 } = events[0] ?? {};
+  return [...first.values()].filter(({ kind }) => kind !== "created")
+    .map((event) => traceEvent({ ...bare(event), kind: "created", time, sequence, detail: "before the oldest event" }));
+}
+
+/** The ends that have not come. */
+function goingOn(events: readonly LifeEvent[]): TraceEvent[] {
+  const last = new Map(events.map((event) => [event.entity, event]));
+  const { time = 0, sequence = 0 } = events.at(-1) ?? {};
+  return [...last.values()].filter(({ kind }) => kind !== "finalized")
+    .map((event) => traceEvent({ ...bare(event), kind: "finalized", time, sequence, detail: "still there" }));
+}
+
+function bare({ entity, name }: LifeEvent) {
+  return { entity, name, other: undefined, otherName: undefined };
 }
 
 function traceEvent({ kind, name, entity, otherName, detail, time, sequence }: LifeEvent): TraceEvent {

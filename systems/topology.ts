@@ -171,14 +171,24 @@ export function addSubregion(
   region: Region,
   { priority = 0 }: { readonly priority?: number } = {},
 ): void {
-  const above = resolveLiving(world, container, RegionKind);
-  const id = resolveLiving(world, region, RegionKind);
+  const { above, id } = resolvePair(world, container, region);
   const address = exactAddress(offset, `address of "${nameOf(world, id)}"`);
   admitChild(world, above, id);
   admitNesting(world, above, id);
   keepPlacement(world, id);
   place(world, above, id, { address, priority: priority | 0 });
   commit(world);
+}
+
+/** The two ends of a new edge; a refusal names both. */
+function resolvePair(world: World, container: Region, region: Region): { above: number; id: number } {
+  try {
+    return { above: resolveLiving(world, container, RegionKind), id: resolveLiving(world, region, RegionKind) };
+  } catch (cause) {
+    if (!(cause instanceof LifetimeError) || isFinalizing(world)) throw cause;
+    const [to, what] = [container, region].map((handle) => nameOf(world, resolve(world, handle, RegionKind)));
+    throw new LifetimeError(`cannot add "${what}" to "${to}": ${cause.message}`, { cause });
+  }
 }
 
 /** The reference that every entity begins with: its owner's, or its creator's. */
@@ -421,10 +431,16 @@ export function resolveLiving(world: World, handle: number, kind: Kind): number 
   const id = resolve(world, handle, kind);
   const life = owners(world).life[id]!;
   if (life === Life.DYING || (life === Life.DROPPED && kind !== OwnerKind)) {
-    throw new LifetimeError(`${kind.name} "${nameOf(world, id)}" was dropped`);
+    throw new LifetimeError(`${kind.name} "${nameOf(world, id)}" ${whatBecameOf(world, id)}`);
   }
   refuseMeanwhile(world, handle);
   return id;
+}
+
+/** Why something that still exists takes nothing new. */
+function whatBecameOf(world: World, id: number): string {
+  if (owners(world).life[id] === Life.DYING) return "is being finalized: it only waits for its readers";
+  return "was dropped: it is there only for those who still count on it, and takes nothing new";
 }
 
 function refuseMeanwhile(world: World, handle: number): void {

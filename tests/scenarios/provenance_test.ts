@@ -132,14 +132,73 @@ Deno.test("the timeline of a life, also after its end and not of its successor w
 });
 
 Deno.test("the trace has a life for each entity, begun and ended once, times ascending", () => {
-  const { world, device, bar } = setting({ timeline: 1000 });
+  const { world, device, bar, root } = setting({ timeline: 1000 });
   drop(world, device);
-  const { traceEvents } = timelineTrace(world);
-  assertEquals(JSON.parse(JSON.stringify(traceEvents)), traceEvents);
-  const phases = traceEvents.filter(({ id }) => id === String(bar)).map(({ ph, name }) => [ph, name]);
+  const trace = timelineTrace(world);
+  assertValidTrace(trace);
+  const phases = trace.traceEvents.filter(({ id }) => id === String(bar)).map(({ ph, name }) => [ph, name]);
   assertEquals(phases, [["b", "bar"], ["n", "retired"], ["e", "bar"]]);
-  const times = traceEvents.map(({ ts }) => ts);
-  assertEquals(times, times.toSorted((a, b) => a - b));
+  const last = trace.traceEvents.findLast(({ id }) => id === String(root));
+  assertEquals([last?.ph, last?.args.detail], ["e", "still there"]);
+  assertValidTrace(timelineTrace(world, bar));
+});
+
+/** What the Trace Event Format asks for, in its JSON object form, of the events that are used here. */
+function assertValidTrace(trace: unknown): void {
+  const { traceEvents } = JSON.parse(JSON.stringify(trace)) as { traceEvents: Record<string, unknown>[] };
+  const open = new Map<string, string[]>();
+  let latest = 0;
+  for (const event of traceEvents) {
+    const { name, ph, ts, pid, tid, cat, id, args } = event;
+    assert(
+      typeof name === "string" && name !== "" && Number.isInteger(pid) && Number.isInteger(tid),
+      "name, process, thread",
+    );
+    assert(
+      args === undefined || (typeof args === "object" && args !== null && !Array.isArray(args)),
+      "arguments are an object",
+    );
+    if (ph === "M") {
+      assert(
+        name === "process_name" && typeof (args as { name: unknown }).name === "string",
+        "metadata names something",
+      );
+      continue;
+    }
+    assert(
+      typeof ts === "number" && Number.isFinite(ts) && ts >= latest,
+      `times in microseconds ascend: ${ts}, ${latest}`,
+    );
+    latest = ts;
+    assert(
+      typeof cat === "string" && cat !== "" && typeof id === "string" && id !== "",
+      "asynchronous events have both",
+    );
+    // Nestable asynchronous events of one category and id are one stack; an end closes the innermost begin by name.
+    const stack = open.get(`${cat} ${id}`) ?? [];
+    open.set(`${cat} ${id}`, stack);
+    if (ph === "b") stack.push(name);
+    else if (ph === "e") assertEquals(stack.pop(), name, "an end has its begin");
+    else assert(ph === "n" && stack.length > 0, `an instant lies in its life: ${JSON.stringify(event)}`);
+  }
+  assertEquals([...open.values()].flat(), [], "every begin has its end");
+}
+
+Deno.test("a trace out of a ring that has forgotten beginnings is whole, for any size of the ring", () => {
+  for (const size of [1, 2, 3, 5, 8, 13, 40, 200]) {
+    const { world, machine, root, holder } = setting({ timeline: size });
+    for (let i = 0; i < 8; i++) {
+      const device = createOwner(world, { name: `device ${i}`, owner: machine, device: true });
+      const bar = createMmio(world, { name: "bar", size: 0x1000, owner: device, ops: {}, state: undefined });
+      addSubregion(world, root, i * 0x1000, bar);
+      reference(world, bar, "map", holder);
+      if (i % 2 === 0) delSubregion(world, root, bar);
+      if (i % 3 !== 0) drop(world, device);
+      assertValidTrace(timelineTrace(world));
+      assertValidTrace(timelineTrace(world, bar));
+      assertValidTrace(timelineTrace(world, device));
+    }
+  }
 });
 
 Deno.test("the ring is bounded and keeps the latest; a world without it says how to get one", () => {

@@ -6,7 +6,8 @@ import { currentEpoch } from "../../systems/epoch.ts";
 import { drop, LifetimeError, onFinalize, reference, release } from "../../systems/finalize.ts";
 import { atUnrealize, defineDevice } from "../../machines/devices/define.ts";
 import { plug, unplug } from "../../systems/plug.ts";
-import { readScope } from "../../systems/scope.ts";
+import { drain, DrainInTransactionError, readScope } from "../../systems/scope.ts";
+import { transaction } from "../../systems/transaction.ts";
 import { scopeDepth } from "../../systems/epoch.ts";
 import { CycleError } from "../../systems/admission.ts";
 import { holdersOf } from "../../systems/inspect.ts";
@@ -99,7 +100,12 @@ Deno.test("a region can be taken out of a container that was dropped and is stil
   delSubregion(m.world, window, bar);
   drop(m.world, device);
   assertEquals(m.finalized, ["device"]);
-  assertThrows(() => addSubregion(m.world, window, 0, m.mmio("late", bridge)), LifetimeError, '"window" was dropped');
+  const attach = () => addSubregion(m.world, window, 0, m.mmio("late", bridge));
+  assertThrows(
+    attach,
+    LifetimeError,
+    'cannot add "late" to "window": region "window" was dropped: it is there only for',
+  );
   release(m.world, window, "map");
   m.settle();
 });
@@ -161,4 +167,23 @@ Deno.test("an alias whose target ended shows what is below it", () => {
   drop(m.world, device);
   assertEquals(m.load(0), 0x77);
   m.settle();
+});
+
+Deno.test("what is attached to a region that is being finalized is refused, and the refusal names both", () => {
+  const m = new Machine();
+  const bridge = m.own("bridge");
+  const window = m.container("window", bridge);
+  readScope(m.world, "reader", () => {
+    drop(m.world, bridge);
+    const attach = () => addSubregion(m.world, window, 0, m.mmio("late", m.owner));
+    assertThrows(attach, LifetimeError, 'cannot add "late" to "window": region "window" is being finalized');
+  });
+  m.settle();
+});
+
+Deno.test("drain in an open transaction is an immediate error that names who opened the outermost one", () => {
+  const m = new Machine();
+  const open = () => transaction(m.world, () => transaction(m.world, () => drain(m.world)));
+  const error = assertThrows(open, DrainInTransactionError, "opened at");
+  assert(/opened at .*open .*tests\/systems\/grace_test\.ts:\d+:\d+/.test(error.message), error.message);
 });
