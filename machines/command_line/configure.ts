@@ -68,6 +68,7 @@ export function configureVirt(
   return {
     ...(line.name !== undefined && { name: line.name }),
     harts: line.harts,
+    ...(line.features && { features: line.features }),
     ramBytes: line.ramBytes,
     ...(firmware && { firmware }),
     ...(kernel && { kernel }),

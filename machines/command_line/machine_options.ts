@@ -38,43 +38,6 @@ export function applyAccelerator(line: CommandLine, list: KeyValues): void {
   list.finish();
 }
 
-/** What the harts have, and may be asked for; everything else can only be switched off. */
-const CPU_FEATURES = [
-  "i",
-  "m",
-  "a",
-  "f",
-  "d",
-  "c",
-  "s",
-  "u",
-  "g",
-  "Zicsr",
-  "Zifencei",
-  "zihintpause",
-  "sstc",
-  "mmu",
-  "pmp",
-];
-
-export function applyCpu(line: CommandLine, value: string): void {
-  if (value === "help") return void (line.print = "rv64\n");
-  const list = KeyValues.parse("-cpu", value, "model");
-  const model = list.take("model") ?? "rv64";
-  if (!["rv64", "max", "any"].includes(model)) {
-    throw new OptionError(`-cpu ${model}: there is no such CPU; -cpu help lists them`);
-  }
-  for (const feature of list.rest().keys()) {
-    const wanted = list.takeBoolean(feature);
-    const has = CPU_FEATURES.some((known) => known.toLowerCase() === feature.toLowerCase());
-    if (wanted !== has) {
-      throw new OptionError(
-        `-cpu ${feature}=${wanted ? "on" : "off"} is not supported: the harts are RV64GC with Sstc`,
-      );
-    }
-  }
-}
-
 export function applySmp(line: CommandLine, value: string): void {
   const list = KeyValues.parse("-smp", value, "cpus");
   const [sockets = 1, cores = 1, threads = 1] = ["sockets", "cores", "threads"].map((key) =>

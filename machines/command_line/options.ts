@@ -3,10 +3,10 @@
  * no file and builds nothing; the result is plain data.
  */
 import { applyBlockdev, applyCharacter, applyDevice, applyDrive, applyGlobal, applySerial } from "./device_options.ts";
+import { applyCpu } from "./cpu_option.ts";
 import { KeyValues, OptionError } from "./key_values.ts";
 import {
   applyAccelerator,
-  applyCpu,
   applyIcount,
   applyMachine,
   applyMemory,
@@ -46,7 +46,12 @@ const OPTIONS: readonly Option[] = [
       "often code runs until it is translated, regions how many translated ones are kept",
     apply: (line, value) => applyAccelerator(line, KeyValues.parse("-accel", value, "accel")),
   },
-  { names: ["-cpu"], value: "rv64[,FEATURE=on|off]…", help: "the harts: RV64GC with Sstc", apply: applyCpu },
+  {
+    names: ["-cpu"],
+    value: "rv64[,FEATURE=on|off]…",
+    help: "the harts: RV64GC and, unless off, zba zbb zbc zbs zicond zicbom zicboz zihintpause sstc sv39 sv48 sv57 mmu",
+    apply: applyCpu,
+  },
   {
     names: ["-smp"],
     value: "[cpus=]N",

@@ -1,11 +1,14 @@
 /** What a command line asks for, as plain data: no file is open yet, nothing is built. */
 
+import type { HartFeatures } from "../riscv/features.ts";
 import type { Accelerator, Translation } from "../virt/options.ts";
 
 export interface CommandLine {
   /** Print this and stop, with exit status 0. */
   print?: string;
   harts: number;
+  /** What the harts have, if that was said. */
+  features?: HartFeatures;
   accelerator: Accelerator;
   translation: Translation;
   ramBytes: number;

@@ -31,6 +31,7 @@ export interface OperandsByFormat {
   /** Sets of accesses out of "i", "o", "r" and "w"; both are "iorw" if left out. */
   fence: [before?: string, after?: string];
   sfence: [rs1: Register, rs2: Register];
+  cbo: [address: Register];
   none: [];
 }
 

@@ -2,7 +2,9 @@
  * Control and status registers (privileged specification, chapters 2 to 4): which exist, who may use them, and what
  * they read and accept. A number that is not here traps.
  */
+import { blockControls, legalizeBlockControls } from "./cache_blocks.ts";
 import type { Counter } from "./counters.ts";
+import type { HartFeatures } from "./features.ts";
 import { type HartState, M_MODE, type Mode, S_MODE } from "./hart_state.ts";
 import { ALL_INTERRUPTS, SEI, STI, SUPERVISOR_INTERRUPTS } from "./interrupts.ts";
 import {
@@ -24,6 +26,7 @@ export interface CsrHart {
   readonly id: number;
   readonly state: HartState;
   readonly mode: Mode;
+  readonly features: HartFeatures;
   readonly pmp: Pmp;
   /** Interrupt lines from outside, as bits of mip. */
   readonly lines: number;
@@ -38,6 +41,8 @@ export interface CsrHart {
   translationChanged(): void;
   /** mstatus changed: the TLB context may be another; with MXR so are the translations. */
   statusChanged(before: number): void;
+  /** menvcfg or senvcfg changed. */
+  environmentChanged(): void;
   /** PMP changed: all translations are void. */
   protectionChanged(): void;
 }
@@ -64,7 +69,8 @@ const INHIBITABLE = 0b101n;
 const TM = 1n << 1n;
 /** Software sets these in mip; STIP only where stimecmp does not drive it. */
 const SSIP = 1n << 1n, STIP = 1n << 5n, SEIP = 1n << 9n;
-const SATP_MODES: ReadonlySet<bigint> = new Set([0n, 8n, 9n, 10n]);
+/** satp's modes are 8 for Sv39 with its three levels, 9 for Sv48, 10 for Sv57. */
+const SATP_MODE_OF_LEVELS = 5;
 
 const field = (offset: number, legalize = (value: bigint) => value): Register => ({
   read: ({ state }) => state.get(offset),
@@ -137,22 +143,42 @@ const status = (read: (state: HartState) => bigint, write: (state: HartState, va
   },
 });
 
+const hasTranslation = ({ features }: CsrHart, mode: number) =>
+  mode === 0 || (mode >= 8 && mode <= features.levels + SATP_MODE_OF_LEVELS);
+
 const satp: Register = {
   read: ({ state }) => state.get(CSR.satp),
   write: (hart, value) => {
     // A write with an unsupported mode has no effect at all (4.1.11).
-    if (!SATP_MODES.has(value >> 60n) || value === hart.state.get(CSR.satp)) return;
+    if (!hasTranslation(hart, Number(value >> 60n)) || value === hart.state.get(CSR.satp)) return;
     hart.state.set(CSR.satp, value);
     hart.translationChanged();
   },
   allows: ({ mode, state }) => mode !== S_MODE || (statusBits(state) & MSTATUS.TVM) === 0,
 };
 
+const hasSstc = ({ features }: CsrHart) => features.extensions.has("Sstc");
+
 const stimecmp: Register = {
   ...field(CSR.stimecmp),
-  allows: ({ mode, state }) =>
-    mode === M_MODE || ((state.get(CSR.menvcfg) & STCE) !== 0n && (state.get(CSR.mcounteren) & TM) !== 0n),
+  allows: (hart) => {
+    if (hart.mode === M_MODE) return hasSstc(hart);
+    // STCE is never set without Sstc.
+    const { state } = hart;
+    return (state.get(CSR.menvcfg) & STCE) !== 0n && (state.get(CSR.mcounteren) & TM) !== 0n;
+  },
 };
+
+/** menvcfg or senvcfg: FIOM, without effect since all accesses are in order; what cache blocks have; and `more`. */
+const environment = (offset: number, more: (hart: CsrHart) => bigint): Register => ({
+  read: ({ state }) => state.get(offset),
+  write: (hart, value) => {
+    const { state, features } = hart;
+    const kept = legalizeBlockControls(state.get(offset), value) & (FIOM | blockControls(features) | more(hart));
+    state.set(offset, kept);
+    hart.environmentChanged();
+  },
+});
 
 /** Float state is there unless mstatus.FS is Off; writing makes it Dirty. */
 const float = (read: (state: HartState) => number, write: (state: HartState, value: number) => void): Register => ({
@@ -215,7 +241,7 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x104, sie],
   [0x105, vector(CSR.stvec)],
   [0x106, masked(CSR.scounteren, MASK_32)],
-  [0x10a, masked(CSR.senvcfg, FIOM)],
+  [0x10a, environment(CSR.senvcfg, () => 0n)],
   [0x140, field(CSR.sscratch)],
   [0x141, address(CSR.sepc)],
   [0x142, field(CSR.scause)],
@@ -231,7 +257,7 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x304, masked(CSR.mie, ALL_INTERRUPTS)],
   [0x305, vector(CSR.mtvec)],
   [0x306, masked(CSR.mcounteren, MASK_32)],
-  [0x30a, masked(CSR.menvcfg, FIOM | STCE)],
+  [0x30a, environment(CSR.menvcfg, (hart) => hasSstc(hart) ? STCE : 0n)],
   [0x320, {
     read: ({ state }) => state.get(CSR.mcountinhibit),
     write: (hart, value) => hart.inhibitCounters(value & INHIBITABLE),

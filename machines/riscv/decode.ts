@@ -51,11 +51,17 @@ const ENTRIES: readonly Entry[] = INSTRUCTIONS.map((instruction, index) => {
   };
 });
 
+/** Every instruction of the table. */
+const EVERY = new Uint8Array(INSTRUCTIONS.length).fill(1);
+
 /** Bits that choose the bucket: major opcode, funct3 and funct7, 15 in all. */
 const KEY_MASK = 0xfe00_707c;
 const bucketOf = (word: number) => (word >>> 2) & 0x1f | (word >>> 7) & 0xe0 | (word >>> 17) & 0x7f00;
 
-/** Nearly every bucket has one candidate; candidates that share a bucket differ in bits outside of the key. */
+/**
+ * Nearly every bucket has one candidate; candidates that share a bucket differ in bits outside of the key, or stand in
+ * the order of the table, special cases first.
+ */
 const BUCKETS: readonly (readonly Entry[] | undefined)[] = (() => {
   const buckets: (readonly Entry[] | undefined)[] = Array(1 << 15).fill(undefined);
   for (const entry of ENTRIES) {
@@ -90,15 +96,16 @@ function compressedBucketOf(halfword: number): number {
 
 /**
  * Decodes a 32-bit word, or its low half if that is a compressed instruction (low bits other than 11).
+ * @param set which instructions there are (`instructionSet`).
  * @returns nothing if the encoding is illegal or reserved, or longer than 32 bits.
  */
-export function decode(word: number): Decoded | undefined {
+export function decode(word: number, set: Uint8Array = EVERY): Decoded | undefined {
   if ((word & 3) !== 3) return decodeCompressed(word & 0xffff);
   const candidates = BUCKETS[bucketOf(word)];
   if (candidates === undefined) return undefined;
   for (const entry of candidates) {
     const { instruction } = entry;
-    if (((word & instruction.mask) >>> 0) !== instruction.match) continue;
+    if (((word & instruction.mask) >>> 0) !== instruction.match || set[entry.index] === 0) continue;
     const rm = entry.rounds ? (word >>> ROUNDING_FIELD) & 7 : 0;
     // Rounding modes 5 and 6 are reserved ("Floating-Point Control and Status Register").
     if (rm === 5 || rm === 6) return undefined;
@@ -117,6 +124,7 @@ export function decode(word: number): Decoded | undefined {
   return undefined;
 }
 
+/** Compressed instructions stand for those of I, F and D, which are always there. */
 function decodeCompressed(halfword: number): Decoded | undefined {
   for (const [row, { instruction, index }] of COMPRESSED[compressedBucketOf(halfword)] ?? []) {
     if ((halfword & row.mask) !== row.match) continue;

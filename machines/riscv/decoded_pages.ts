@@ -117,7 +117,8 @@ export class DecodedPages {
   readonly #i32: Int32Array;
   readonly #u16: Uint16Array;
 
-  constructor(memory: GuestMemory, limit: number, users: DecodedPageUsers) {
+  /** @param instructionSet which instructions the harts have: see `decode` */
+  constructor(memory: GuestMemory, limit: number, readonly instructionSet: Uint8Array, users: DecodedPageUsers) {
     this.#memory = memory;
     this.#limit = limit;
     this.#users = users;
@@ -191,6 +192,11 @@ export class DecodedPages {
     return (this.#i32[(page + at.PAGE_SOURCE) >>> 2] ?? 0) >>> 0;
   }
 
+  /** The instruction that a word is for the harts of this memory. */
+  decode(word: number): Decoded | undefined {
+    return decode(word, this.instructionSet);
+  }
+
   /** Decodes from this slot on to the end of the straight line. */
   decodeRun(start: number): void {
     const page = start - (start - this.#pool) % at.DECODED_PAGE_BYTES;
@@ -204,7 +210,7 @@ export class DecodedPages {
       if (offset + length > at.PAGE_BYTES) return this.writer.special(slot, STRADDLING, 4);
       const high = length === 4 ? this.#u16[(source + offset + 2) >>> 1] ?? 0 : 0;
       const word = (low | (high << 16)) >>> 0;
-      const decoded = decode(word);
+      const decoded = this.decode(word);
       if (!decoded) return this.writer.special(slot, ILLEGAL, length, word | 0);
       this.writer.instruction(slot, decoded, offset);
       if (endsRun[decoded.index]) return;

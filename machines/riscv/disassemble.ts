@@ -40,6 +40,8 @@ function parenthesised({ format }: Instruction, texts: string[]): string {
     case "amo":
     case "lr":
       return `${others},(${texts.at(-1)})`;
+    case "cbo":
+      return `(${texts.at(-1)})`;
     default:
       return texts.join(",");
   }

@@ -140,6 +140,14 @@ export const bareFence = <const N extends string>(name: N, f3: number, s: Semant
 export const sfence = <const N extends string>(name: N, f7: number, s: Semantics) =>
   encode(name, "sfence", "SYSTEM", [funct3(0), funct7(f7), [7, 5, 0]], s);
 
+/** (rs1); the immediate field says what is done, rd is zero. */
+export const cbo = <const N extends string>(name: N, f12: number, s: Semantics) =>
+  encode(name, "cbo", "MISC-MEM", [funct3(2), [7, 5, 0], [20, 12, f12]], s);
+
+/** A fence that is a hint of its own: rd and rs1 are zero, `f12` is the whole immediate field. */
+export const hint = <const N extends string>(name: N, f12: number, s: Semantics) =>
+  encode(name, "none", "MISC-MEM", [funct3(0), [7, 5, 0], [15, 5, 0], [20, 12, f12]], s);
+
 /** No operands: `f12` is the whole immediate field, rd and rs1 are zero. */
 export const none = <const N extends string>(name: N, opcode: Opcode, f12: number, s: Semantics) =>
   encode(name, "none", opcode, [[7, 13, 0], [20, 12, f12]], s);

@@ -4,6 +4,7 @@
  */
 import type { GuestMemory } from "../../ecs/ram_block.ts";
 import { DecodedPages, decodedPagesBytes, type DecodedPageUsers } from "./decoded_pages.ts";
+import { ALL_FEATURES, type HartFeatures, instructionSet } from "./features.ts";
 import type { HartImportFunctions } from "./imports.ts";
 import { type InterpreterExports, interpreterModule } from "./interpreter.ts";
 import type { HartState } from "./hart_state.ts";
@@ -37,11 +38,21 @@ export interface RunningHart extends
 
 const EXECUTIONS: WeakMap<GuestMemory, Execution> = new WeakMap();
 
-/** The execution of a guest memory, made with its first hart; the watch is the first hart's. */
-export function executionOf(memory: GuestMemory, watch: ExecutionWatch = {}): Execution {
+/**
+ * The execution of a guest memory, made with its first hart; the watch is the first hart's.
+ * @throws Error if that had other features.
+ */
+export function executionOf(
+  memory: GuestMemory,
+  features: HartFeatures = ALL_FEATURES,
+  watch: ExecutionWatch = {},
+): Execution {
   const known = EXECUTIONS.get(memory);
+  if (known && known.features !== features) {
+    throw new Error("harts of one memory share decoded code, so their features");
+  }
   if (known) return known;
-  const execution = new Execution(memory, watch);
+  const execution = new Execution(memory, features, watch);
   EXECUTIONS.set(memory, execution);
   return execution;
 }
@@ -63,10 +74,10 @@ export class Execution implements DecodedPageUsers {
   #running: RunningHart | undefined;
   #last: RunningHart | undefined;
 
-  constructor(memory: GuestMemory, watch: ExecutionWatch) {
+  constructor(memory: GuestMemory, readonly features: HartFeatures, watch: ExecutionWatch) {
     this.#memory = memory;
     this.#watch = watch;
-    this.pages = new DecodedPages(memory, DECODED_PAGES, this);
+    this.pages = new DecodedPages(memory, DECODED_PAGES, instructionSet(features), this);
     this.logged = new LoggedStores(memory, (start, value, length) => this.fillBytes(start, value, length));
     this.translator = new Translator(memory, this.pages, {
       ...(watch.translated && {
@@ -118,6 +129,11 @@ export class Execution implements DecodedPageUsers {
   add(hart: RunningHart): void {
     this.#harts.add(hart);
     this.#tell();
+  }
+
+  /** Whether a hart that gives up its turn gives it to another. */
+  get isShared(): boolean {
+    return this.#harts.size > 1;
   }
 
   /** Chooses the tiers: with options code that is run often is translated, without them it never is. */

@@ -248,6 +248,38 @@ function floatHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shap
   ];
 }
 
+const BLOCK_ACTIONS = {
+  inval: at.BLOCK_INVALIDATE,
+  clean: at.BLOCK_MANAGE,
+  flush: at.BLOCK_MANAGE,
+  zero: at.BLOCK_ZERO,
+} as const;
+
+function cacheBlockHandler(
+  m: Machine,
+  { length }: Form,
+  { action }: Extract<Semantics, { shape: "cacheBlock" }>,
+): Statements {
+  const isZero = action === "zero";
+  const { hit, address } = tlbHit(m, isZero ? at.WRITE_TABLE : at.READ_TABLE, 1);
+  const doublewords = Array.from({ length: at.BLOCK_BYTES / 8 }, (_, i) => 8 * i);
+  return [
+    branchIf(m.labels.illegal, i32.eqz(i32.and(i32.load(m.base, at.BLOCK_ACTIONS), i32.const(BLOCK_ACTIONS[action])))),
+    set(m.target, i64.and(read(m, at.SLOT_RS1), i64.const(-at.BLOCK_BYTES))),
+    when(
+      i32.eqz(hit),
+      isZero ? [set(m.kind, i32.const(at.BLOCK_BYTES)), branch(m.labels.storeSlow)] : [
+        ...saved(m, [set(m.address, call(m.mmu.touchBlock, m.base, m.target))]),
+        branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
+      ],
+      isZero
+        ? [set(m.address, address), ...doublewords.map((offset) => store.i64(m.address, i64.const(0), offset))]
+        : [],
+    ),
+    ...advance(m, length),
+  ];
+}
+
 /** The statements of one form. Each path ends with a branch to one of the labels. */
 export function handler(m: Machine, form: Form): Statements {
   const { semantics: s } = form.instruction;
@@ -282,6 +314,8 @@ export function handler(m: Machine, form: Form): Statements {
       return atomicHandler(m, form, s);
     case "float":
       return floatHandler(m, form, s);
+    case "cacheBlock":
+      return cacheBlockHandler(m, form, s);
     case "csr":
       return [branch(m.labels.execute)];
     case "system":

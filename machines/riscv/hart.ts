@@ -7,11 +7,12 @@ import type { Owner } from "../../ecs/owner.ts";
 import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
 import type { World } from "../../ecs/world.ts";
 import type { Bus, BusEvents } from "./bus.ts";
+import { allowedBlockActions } from "./cache_blocks.ts";
 import { type Counter, Counters } from "./counters.ts";
 import { nextComparison, peekCsr, pendingInterrupts, pokeCsr } from "./csr.ts";
-import { decode } from "./decode.ts";
 import { type Execution, executionOf, type RunningHart } from "./execution.ts";
-import { HartState, M_MODE, type Mode, S_MODE } from "./hart_state.ts";
+import { ALL_FEATURES, type HartFeatures } from "./features.ts";
+import { HartState, M_MODE, type Mode, S_MODE, U_MODE } from "./hart_state.ts";
 import { firstInterrupt, takableInterrupts } from "./interrupts.ts";
 import * as at from "./layout.ts";
 import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
@@ -34,6 +35,8 @@ export interface HartOptions {
   /** Holds the hart's state, and the RAM that it reaches without dispatch: see `executionBytes`. */
   readonly memory: GuestMemory;
   readonly space: AddressSpace;
+  /** Default: all. Harts of one memory have the same. */
+  readonly features?: HartFeatures;
   /** mhartid. */
   readonly id: number;
   /** Ticks of the `time` CSR. */
@@ -43,9 +46,9 @@ export interface HartOptions {
 }
 
 /** A hart of a world's machine. @throws {OutOfGuestMemoryError} if the memory has no room for its state. */
-export function createHart({ world, owner, memory, space, id, time, watch }: HartOptions): Hart {
+export function createHart({ world, owner, memory, space, features, id, time, watch }: HartOptions): Hart {
   const connect = (events: BusEvents) => new SpaceBus({ world, space, owner, memory, name: `hart ${id}` }, events);
-  return new Hart({ memory, connect, id, time, ...(watch && { watch }) });
+  return new Hart({ memory, connect, id, time, ...(features && { features }), ...(watch && { watch }) });
 }
 
 /** What a hart needs; `createHart` makes the bus. */
@@ -53,6 +56,7 @@ export interface HartParts {
   readonly memory: GuestMemory;
   /** The hart's view of its address space; the hart disposes of it. */
   connect(events: BusEvents): Bus;
+  readonly features?: HartFeatures;
   readonly id: number;
   time(): bigint;
   readonly watch?: ExecutionWatch;
@@ -79,6 +83,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   readonly base: number;
   readonly state: HartState;
   readonly pmp: Pmp;
+  readonly features: HartFeatures;
   /** In WFI, with nothing pending: `run` does nothing until an interrupt is. */
   waiting = false;
   lines = 0;
@@ -104,6 +109,8 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   #exitRequested = false;
   /** Mode or mapping changed during the current instruction: what the interpreter keeps in locals is stale. */
   #isStale = false;
+  /** Cache-block instructions that a mode may use, by its number. */
+  readonly #blockActions = [0, 0, 0, 0];
 
   constructor(options: HartParts) {
     this.id = options.id;
@@ -113,8 +120,9 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.base = allocateRange(options.memory, at.HART_BYTES, 64);
     this.state = new HartState(options.memory, this.base);
     this.pmp = new Pmp(this.state);
+    this.features = options.features ?? ALL_FEATURES;
     this.#watch = options.watch;
-    this.#execution = executionOf(options.memory, options.watch);
+    this.#execution = executionOf(options.memory, this.features, options.watch);
     this.#execution.add(this);
     this.state.set32(at.CODE_MAP, this.#execution.pages.map);
     this.state.set32(at.LOGGED_MAP, this.#execution.logged.map);
@@ -164,6 +172,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.inhibitCounters(0n);
     for (const counter of ["cycle", "instret"] as const) this.#counters.write(counter, 0n, this.instret);
     this.waiting = false;
+    this.environmentChanged();
     this.enterMode(M_MODE);
     this.protectionChanged();
   }
@@ -298,12 +307,21 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#flush(at.CONTEXTS);
   }
 
+  environmentChanged(): void {
+    const { menvcfg, senvcfg } = at.CSR;
+    for (const mode of [U_MODE, S_MODE, M_MODE] as const) {
+      this.#blockActions[mode] = allowedBlockActions(mode, this.state.get(menvcfg), this.state.get(senvcfg));
+    }
+    this.#chooseBlockActions();
+  }
+
   // --- PrivilegedHart
 
   enterMode(mode: Mode): void {
     this.#mode = mode;
     // Between contexts no reservation may survive; a trap and its return may end one (unprivileged specification, 8.2).
     this.state.set(at.RESERVATION, NO_RESERVATION);
+    this.#chooseBlockActions();
     this.#updateContexts();
   }
 
@@ -315,6 +333,10 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.waiting = true;
     this.#isStale = true;
     this.leave();
+  }
+
+  pause(): void {
+    if (this.#execution.isShared) this.requestExit();
   }
 
   fence(address: bigint | undefined): void {
@@ -330,7 +352,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   decodeSingle(_base: number, word: number): void {
     const { writer } = this.#execution.pages;
     const slot = this.base + at.SINGLE;
-    const decoded = decode(word >>> 0);
+    const decoded = this.#execution.pages.decode(word >>> 0);
     if (decoded) writer.instruction(slot, decoded, undefined);
     else writer.special(slot, ILLEGAL, (word & 3) === 3 ? 4 : 2);
     this.state.set32(at.SINGLE_WORD, word);
@@ -474,6 +496,10 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   #trap(cause: number, isInterrupt: boolean, value: bigint) {
     this.#watch?.trapped?.(this, { cause, isInterrupt, value, pc: this.pc, from: this.#mode });
     this.enterMode(enterTrap(this.state, this.#mode, cause, isInterrupt, value));
+  }
+
+  #chooseBlockActions() {
+    this.state.set32(at.BLOCK_ACTIONS, this.#blockActions[this.#mode] ?? 0);
   }
 
   #updateContexts() {

@@ -29,6 +29,7 @@ export type Format =
   | "lr" // rd, (rs1); aq and rl ignored
   | "fence" // imm = fm, predecessor and successor set; rd and rs1 are ignored
   | "sfence" // rs1, rs2
+  | "cbo" // (rs1)
   | "none"; // no operands
 
 export interface Instruction {
@@ -77,8 +78,13 @@ export type Semantics =
   | { readonly shape: "float"; readonly file: "x" | "f"; readonly rounds: boolean; readonly result: Expr }
   /** Reads and writes a CSR. May trap, may change anything. Ends a block. */
   | { readonly shape: "csr"; readonly op: "write" | "set" | "clear"; readonly immediate: boolean }
+  /**
+   * Acts on the 64 bytes around x[rs1]. May trap. Without caches, all but zeroing is only the check that they may be
+   * accessed.
+   */
+  | { readonly shape: "cacheBlock"; readonly action: "zero" | "inval" | "clean" | "flush" }
   /** Acts on the whole hart; named in `action`. Ends a block. */
   | {
     readonly shape: "system";
-    readonly action: "ecall" | "ebreak" | "mret" | "sret" | "wfi" | "sfence.vma" | "fence" | "fence.i";
+    readonly action: "ecall" | "ebreak" | "mret" | "sret" | "wfi" | "sfence.vma" | "fence" | "fence.i" | "pause";
   };

@@ -19,6 +19,7 @@ import {
   when,
 } from "../wasm/statement.ts";
 import { arrive, currentPc, handler, type Machine, refund, saved, slotField, writeRd } from "./handlers.ts";
+import { defineCarryless } from "./carryless.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FETCH_SINGLE, FETCH_TRAPPED } from "./fetch_path.ts";
@@ -49,7 +50,7 @@ export interface InterpreterExports {
   readonly threshold: WebAssembly.Global;
   /** One of `ENTER_…`. */
   readonly entering: WebAssembly.Global;
-  /** Accrued exception flags while a hart runs; with the soft-float functions by name, for translated code. */
+  /** Accrued exception flags while a hart runs; with the soft-float and carry-less functions by name, for translated code. */
   readonly flags: WebAssembly.Global;
 }
 
@@ -72,7 +73,9 @@ export function generateInterpreter(isWatched = false): Uint8Array<ArrayBuffer> 
   module.importMemory(1, MAXIMUM_PAGES);
   module.importTable();
   const imports = importHartFunctions(module);
-  const { functions, flags } = defineSoftFloat(module);
+  const softFloat = defineSoftFloat(module);
+  const { flags } = softFloat;
+  const functions = new Map([...softFloat.functions, ...defineCarryless(module)]);
   const threshold = module.global("i32", NEVER), entering = module.global("i32", at.ENTER_DIRECTLY);
   module.exportGlobal("threshold", threshold);
   module.exportGlobal("entering", entering);

@@ -52,6 +52,11 @@ export const RANGE_COUNT = 0x36c;
 export const SINGLE_WORD = 0x370;
 /** i32: the slot of the last register jump that the interpreter ran or that translated code was left by, or 0. */
 export const LAST_JUMP = 0x374;
+/** i32: cache-block instructions that the current mode may use (`BLOCK_…`). */
+export const BLOCK_ACTIONS = 0x37c;
+export const BLOCK_INVALIDATE = 1, BLOCK_MANAGE = 2, BLOCK_ZERO = 4;
+/** Bytes of the block that a cache-block instruction acts on. */
+export const BLOCK_BYTES = 64;
 /** Three slots that run one instruction apart from any page: it straddles pages or lies outside of guest memory. */
 export const SINGLE = 0x380;
 

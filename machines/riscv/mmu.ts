@@ -5,7 +5,7 @@
  */
 import { call, type Callee, choose, type Expr, i32, i64, select } from "../wasm/expression.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
-import { block, branch, branchIf, giveBack, label, loop, run, set, store, when } from "../wasm/statement.ts";
+import { block, branch, branchIf, fill, giveBack, label, loop, run, set, store, when } from "../wasm/statement.ts";
 import { defineFetch, type FetchPath } from "./fetch_path.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
@@ -20,6 +20,7 @@ import {
   PAGE_MASK,
   raiseFault,
   tlbOffset,
+  type Translate,
 } from "./translate.ts";
 import { defineFences } from "./translation_fence.ts";
 
@@ -33,10 +34,12 @@ const RETIRE_AFTER = 256;
 export interface Mmu extends FetchPath {
   /** (base, address, kind) → status; the result, extended as the kind says, in VALUE. */
   readonly loadSlow: Callee;
-  /** (base, address, bytes) → status; writes VALUE. */
+  /** (base, address, bytes) → status; writes VALUE, or zeros if the bytes are a block's. */
   readonly storeSlow: Callee;
   /** (base, address, bytes, READ or WRITE) → address in guest memory or NO_ADDRESS. */
   readonly locateAtomic: Callee;
+  /** (base, address) → CONTINUE, or RELOAD after an exception: whether a block may be managed. */
+  readonly touchBlock: Callee;
 }
 
 /** @param isWatched Whether `walked` is told of page walks. */
@@ -87,6 +90,7 @@ export function defineMmu(module: ModuleBuilder, imports: HartImports, isWatched
     loadSlow: defineLoad(module, imports, locate),
     storeSlow: defineStore(module, imports, locate),
     locateAtomic: defineAtomic(module, imports, locate),
+    touchBlock: defineTouchBlock(module, translate),
     ...defineFetch(module, imports, translate),
   };
 }
@@ -207,6 +211,7 @@ function defineStore(module: ModuleBuilder, imports: HartImports, locate: Callee
         when(size(1), [store.i64_8(at32, value), branch(written)]),
         when(size(2), [store.i64_16(at32, value), branch(written)]),
         when(size(4), [store.i64_32(at32, value), branch(written)]),
+        when(size(at.BLOCK_BYTES), [fill(at32, i32.const(0), bytes), branch(written)]),
         store.i64(at32, value),
       ]),
       set(code, decodedPage(base, at32)),
@@ -217,6 +222,23 @@ function defineStore(module: ModuleBuilder, imports: HartImports, locate: Callee
     ];
   });
   return storeSlow;
+}
+
+/**
+ * Cache-block management needs what a load or a store needs; who may store may load. Faults are those of stores
+ * (unprivileged specification, chapter "CMO", "Traps").
+ */
+function defineTouchBlock(module: ModuleBuilder, translate: Translate): Callee {
+  return module.function("touchBlock", { params: ["i32", "i64"], results: ["i32"] }, (f) => {
+    const base = parameter(f, 0), va = parameter(f, 1), context = f.local("i32");
+    const trapped = [giveBack(i32.const(at.RELOAD))];
+    const bytes = i32.const(at.BLOCK_BYTES);
+    return [
+      set(context, i32.load(base, at.DATA_CONTEXT)),
+      ...translate(f, base, va, bytes, i32.const(READ), context, trapped, i32.const(WRITE)).code,
+      giveBack(i32.const(at.CONTINUE)),
+    ];
+  });
 }
 
 /** Atomics act on guest memory only: elsewhere is no memory that supports them (privileged specification, 3.6.3). */

@@ -38,6 +38,7 @@ export const LAYOUTS = {
   lr: { operands: ["rd", "rs1"] },
   fence: { operands: ["imm"], immediate: immediate(false, ["31:20", "11:0"]) },
   sfence: { operands: ["rs1", "rs2"] },
+  cbo: { operands: ["rs1"] },
   none: { operands: [] },
 } as const satisfies Record<Format, Layout>;
 

@@ -39,10 +39,11 @@ export class OutsideAccess {
     return true;
   }
 
-  /** VALUE to memory at PHYSICAL; false if the access failed. Misaligned, it is one of bytes, as QEMU's. */
+  /** VALUE to memory at PHYSICAL, or zeros in bytes if it is a block; false if the access failed. Misaligned, it is one of bytes, as QEMU's. */
   write(bytes: number): boolean {
     const state = this.#state;
     const hi = state.get32(at.PHYSICAL + 4), lo = state.get32(at.PHYSICAL);
+    if (bytes === at.BLOCK_BYTES) return this.#zeroBlock(hi, lo);
     const valueLo = state.get32(at.VALUE), valueHi = state.get32(at.VALUE + 4);
     if ((lo & (bytes - 1)) === 0) {
       const value = valueLo & (bytes < 4 ? (1 << 8 * bytes) - 1 : -1);
@@ -52,6 +53,11 @@ export class OutsideAccess {
       const byte = ((i < 4 ? valueLo : valueHi) >>> (8 * (i & 3))) & 0xff;
       if (this.#bus.write(hi, lo + i, 1, byte, 0)) return false;
     }
+    return true;
+  }
+
+  #zeroBlock(hi: number, lo: number): boolean {
+    for (let i = 0; i < at.BLOCK_BYTES; i++) if (this.#bus.write(hi, lo + i, 1, 0, 0)) return false;
     return true;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * CSR instructions and those that act on the whole hart: traps asked for, returns, waiting, fences (unprivileged
- * specification, "Zicsr"; privileged specification, 3.3 and 4.2).
+ * specification, "Zicsr" and "Zihintpause"; privileged specification, 3.3 and 4.2).
  */
 import { type CsrHart, operateCsr } from "./csr.ts";
 import { M_MODE, type Mode, S_MODE } from "./hart_state.ts";
@@ -19,6 +19,8 @@ export interface PrivilegedHart extends CsrHart {
   advance(length: number): void;
   /** Stops until an interrupt is pending. */
   wait(): void;
+  /** Others may have their turn. */
+  pause(): void;
   /** Forgets the translation of an address, or all. Address space identifiers are not looked at. */
   fence(address: bigint | undefined): void;
 }
@@ -32,7 +34,7 @@ export interface Operands {
 
 /**
  * Executes one. Those that go elsewhere, or change what the next instruction is fetched by, leave PC where it goes on;
- * CSR instructions leave it.
+ * CSR instructions and pauses leave it.
  * @returns false if the instruction is illegal in this mode.
  */
 export function executePrivileged(
@@ -90,6 +92,9 @@ function executeSystem(
       if (!allowed(MSTATUS.TVM)) return false;
       hart.advance(length);
       hart.fence(rs1 === X ? undefined : BigInt.asIntN(64, state.get(rs1)));
+      return true;
+    case "pause":
+      hart.pause();
       return true;
     case "fence":
     case "fence.i":

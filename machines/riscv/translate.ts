@@ -93,6 +93,8 @@ export type Translate = (
   access: Expr,
   context: Expr,
   trapped: Statements,
+  /** The kind of access whose faults are raised, if it is another. */
+  blamed?: Expr,
 ) => { code: Statements; physical: Local; range: Local; cacheable: Expr };
 
 /**
@@ -108,10 +110,11 @@ export function makeTranslate(imports: HartImports, { checkPmp, findRange, walk 
     access: Expr,
     context: Expr,
     trapped: Statements,
+    blamed = access,
   ) => {
     const status = f.local("i32"), physical = f.local("i64"), range = f.local("i32"), machine = f.local("i32");
     const whole = f.local("i32");
-    const fault = (kind: Expr): Statements => [raiseFault(imports, base, access, kind), ...trapped];
+    const fault = (kind: Expr): Statements => [raiseFault(imports, base, blamed, kind), ...trapped];
     const code: Statements = [
       store.i64(base, va, at.TVAL),
       set(status, call(walk, base, va, access, context)),

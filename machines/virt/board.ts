@@ -22,6 +22,7 @@ import { type FinisherHost, testFinisher } from "../devices/test_finisher.ts";
 import { virtioMmio } from "../devices/virtio/mmio.ts";
 import type { CharacterBackend } from "../backends/character.ts";
 import { executionBytes } from "../riscv/execution.ts";
+import type { HartFeatures } from "../riscv/features.ts";
 import { createHart, type Hart } from "../riscv/hart.ts";
 import type { ExecutionWatch } from "../riscv/watch.ts";
 import { INTERRUPT, MEMORY_MAP, PLIC_SOURCES, SERIAL_CLOCK_HZ, TIMEBASE_HZ, VIRTIO_COUNT } from "./memory_map.ts";
@@ -39,6 +40,7 @@ export interface BoardParts {
   /** Filled with the board's harts. */
   readonly harts: Hart[];
   readonly hartCount: number;
+  readonly features: HartFeatures;
   readonly ramBytes: number;
   readonly serial: CharacterBackend;
   readonly host: FinisherHost;
@@ -71,7 +73,7 @@ const MEMORY_UNIT = 0x10000;
 const PIN = { machineSoftware: 3, machineTimer: 7, supervisorExternal: 9, machineExternal: 11 } as const;
 
 export function wireBoard(parts: BoardParts): Board {
-  const { world, owner, system, space, clock, memory, harts, hartCount, ramBytes } = parts;
+  const { world, owner, system, space, clock, memory, harts, hartCount, features, ramBytes } = parts;
   const { resetVector, testFinisher: finisherAt, realTimeClock, clint: clintAt, plic: plicAt, serial: serialAt } =
     MEMORY_MAP;
   const { virtio: virtioAt, firmwareConfig: fwCfgAt, dram } = MEMORY_MAP;
@@ -108,6 +110,7 @@ export function wireBoard(parts: BoardParts): Board {
         owner,
         memory,
         space,
+        features,
         id,
         time: () => mtime(world, timer),
         ...(parts.watch && { watch: parts.watch }),

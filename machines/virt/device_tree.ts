@@ -11,16 +11,16 @@ import {
   present,
   text,
 } from "../loader/flattened_device_tree.ts";
+import { ALL_FEATURES, type HartFeatures, isaString, mmuType } from "../riscv/features.ts";
+import { BLOCK_BYTES } from "../riscv/layout.ts";
 import { INTERRUPT, MEMORY_MAP, PLIC_SOURCES, SERIAL_CLOCK_HZ, TIMEBASE_HZ, VIRTIO_COUNT } from "./memory_map.ts";
 
 export interface DescribedBoard {
   readonly harts: number;
   readonly ramBytes: number;
+  /** Default: all that there is. */
+  readonly features?: HartFeatures;
 }
-
-/** What the harts implement: the `riscv,isa` string, and the deepest page table that they take. */
-const ISA = "rv64imafdc_zicsr_zifencei_zihintpause_sstc";
-const MMU_TYPE = "riscv,sv48";
 
 /** Causes that the local interrupt controller of a hart knows (privileged specification, table 14). */
 const MACHINE_SOFTWARE = 3, MACHINE_TIMER = 7, SUPERVISOR_EXTERNAL = 9, MACHINE_EXTERNAL = 11;
@@ -100,8 +100,7 @@ function cpusNode(board: DescribedBoard, handles: Handles): DeviceTreeNode {
       reg: cells(id),
       status: text("okay"),
       compatible: text("riscv"),
-      "riscv,isa": text(ISA),
-      "mmu-type": text(MMU_TYPE),
+      ...hartProperties(board.features ?? ALL_FEATURES),
     }, [
       node("interrupt-controller", {
         "#interrupt-cells": cells(1),
@@ -117,6 +116,17 @@ function cpusNode(board: DescribedBoard, handles: Handles): DeviceTreeNode {
     "#size-cells": cells(0),
     "timebase-frequency": cells(TIMEBASE_HZ),
   }, [...harts, node("cpu-map", {}, [node("cluster0", {}, cores)])]);
+}
+
+/** What a hart has (Linux: Documentation/devicetree/bindings/riscv/cpus.yaml). */
+function hartProperties(features: HartFeatures): Record<string, Uint8Array> {
+  const { extensions } = features;
+  return {
+    ...(extensions.has("Zicboz") && { "riscv,cboz-block-size": cells(BLOCK_BYTES) }),
+    ...(extensions.has("Zicbom") && { "riscv,cbom-block-size": cells(BLOCK_BYTES) }),
+    "riscv,isa": text(isaString(features)),
+    "mmu-type": text(mmuType(features)),
+  };
 }
 
 function socNode(handles: Handles): DeviceTreeNode {

@@ -19,6 +19,7 @@ import { Execution } from "../execute.ts";
 import { type GuestClock, HostClock, InstructionClock } from "../guest_clock.ts";
 import { planBoot } from "../loader/firmware.ts";
 import { type DeviceTree, readDeviceTree } from "../loader/flattened_device_tree.ts";
+import { ALL_FEATURES } from "../riscv/features.ts";
 import type { Hart } from "../riscv/hart.ts";
 import { BackgroundCompiler } from "../riscv/translator/background_compiler.ts";
 import type { TranslationReport } from "../riscv/translator/statistics.ts";
@@ -30,7 +31,7 @@ import {
 } from "../riscv/translator/translator.ts";
 import { addDevice } from "./add_device.ts";
 import { type Board, boardMemoryBytes, wireBoard } from "./board.ts";
-import { describeVirt } from "./device_tree.ts";
+import { type DescribedBoard, describeVirt } from "./device_tree.ts";
 import { MAX_HARTS, MAX_RAM_BYTES, MEMORY_MAP, TIMEBASE_HZ } from "./memory_map.ts";
 import type { ExitStatus, Translation, VirtOptions } from "./options.ts";
 
@@ -93,11 +94,11 @@ export class VirtMachine {
   constructor(options: VirtOptions, hartCount: number, ramBytes: number) {
     const world = this.world = options.world ?? createWorld();
     this.memory = createGuestMemory(boardMemoryBytes(hartCount, ramBytes));
-    const { instructionClock, devices = [], characters = [] } = options;
+    const { features = ALL_FEATURES, instructionClock, devices = [], characters = [] } = options;
     this.#options = options;
     this.#serial = options.serial ?? new CallbackBackend(options.onOutput);
     this.#entropy = options.entropy ?? (instructionClock ? seededEntropy(REPEATABLE_SEED) : hostEntropy);
-    this.#tree = treeSource(options.deviceTree, hartCount, ramBytes);
+    this.#tree = treeSource(options.deviceTree, { harts: hartCount, ramBytes, features });
     const harts = this.#harts;
     this.#time = instructionClock === undefined ? new HostClock() : new InstructionClock(
       instructionClock.shift,
@@ -123,6 +124,7 @@ export class VirtMachine {
         memory: this.memory,
         harts,
         hartCount,
+        features,
         ramBytes,
         serial: this.#serial,
         lineRaised: () => this.#execution?.wake(),
@@ -290,8 +292,8 @@ const ZEROS = new Uint8Array(65536);
 const STOPPED: ExitStatus = { reason: "stopped", status: 0 };
 
 /** Gives a tree that the loader may complete; a new one at every reset. */
-function treeSource(file: Uint8Array | undefined, harts: number, ramBytes: number): () => DeviceTree {
-  if (file === undefined) return () => describeVirt({ harts, ramBytes });
+function treeSource(file: Uint8Array | undefined, board: DescribedBoard): () => DeviceTree {
+  if (file === undefined) return () => describeVirt(board);
   readDeviceTree(file);
   return () => readDeviceTree(file);
 }

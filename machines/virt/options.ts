@@ -4,6 +4,7 @@ import type { PropertyValues } from "../../ecs/property.ts";
 import type { World } from "../../ecs/world.ts";
 import type { HostedCharacterBackend } from "../backends/character.ts";
 import type { EntropySource } from "../backends/entropy.ts";
+import type { HartFeatures } from "../riscv/features.ts";
 import type { BootFiles } from "../loader/firmware.ts";
 import type { ExecutionWatch } from "../riscv/watch.ts";
 
@@ -30,6 +31,8 @@ export interface VirtOptions extends BootFiles {
   readonly name?: string;
   /** 1 to 8; default 1. */
   readonly harts?: number;
+  /** What every hart has. Default: all that there is. */
+  readonly features?: HartFeatures;
   /** Whole 64 KiB, at most 3 GiB; default 128 MiB. */
   readonly ramBytes?: number;
   /** A flattened device tree instead of the generated one; command line, initrd and seed are added to it. */

@@ -3,6 +3,7 @@
 import { allocateRange, createGuestMemory } from "../../ecs/ram_block.ts";
 import { Hart } from "../../machines/riscv/hart.ts";
 import { STORES_WRITE } from "../../machines/riscv/layout.ts";
+import { featuresOf, OURS_ONLY_OFF, PEER_BIT_CPU } from "./peer.ts";
 import { CSRS, type State, type Target } from "./target.ts";
 
 const RAM = 0x8000_0000;
@@ -25,6 +26,7 @@ export class HartTarget implements Target {
     };
     this.#hart = new Hart({
       memory,
+      features: featuresOf(PEER_BIT_CPU + OURS_ONLY_OFF),
       id: 0,
       time: () => 0n,
       connect: () => ({

@@ -57,7 +57,7 @@ const LOAD_MISALIGNED = 4n, STORE_MISALIGNED = 6n;
 
 /** Whether a step whose results differ is not to be compared, by one of the rules below. */
 export function incomparable(step: DifferentStep): boolean {
-  return [amoFault, failingStore, absentDevice, unreadableTable, protectedPart].some((rule) => rule(step));
+  return [amoFault, failingStore, absentDevice, unreadableTable, protectedPart, zerosAbove].some((rule) => rule(step));
 }
 
 const causes = (state: State) => [state.get("mcause") ?? 0n, state.get("scause") ?? 0n];
@@ -92,6 +92,12 @@ function protectedPart({ word, peer }: DifferentStep): boolean {
   const shape = shapeOf(word);
   return (shape === "load" || shape === "store") && hasCause(peer, LOAD_ACCESS, STORE_ACCESS) &&
     (crosses(peer.get("mtval")) || crosses(peer.get("stval")));
+}
+
+/** ctzw of a low word of zeros is 32; the peer goes on counting in the upper word. */
+function zerosAbove({ word, ours }: DifferentStep): boolean {
+  const decoded = decode(word >>> 0);
+  return decoded?.instruction.name === "ctzw" && ours.get(`x${decoded.rd}`) === 32n;
 }
 
 /**

@@ -63,7 +63,7 @@ Deno.test({
   ignore,
   fn: () =>
     withPeer(async (peer) => {
-      const [failure = ""] = await failures(peer, new FaultyTarget(RAM_MEGABYTES << 20), 1, 1);
+      const [failure = ""] = await failures(peer, new FaultyTarget(RAM_MEGABYTES << 20), 1, 3);
       assert(failure.includes("x7"), failure);
     }),
 });

@@ -1,9 +1,19 @@
 /** The peer: Debian's QEMU with the settings under which its hart is equal to ours. */
 
+import { parseCommandLine } from "../../machines/command_line/options.ts";
+import { ALL_FEATURES, type HartFeatures } from "../../machines/riscv/features.ts";
 import { GdbRemote } from "./gdb_remote.ts";
 
-/** Our hart's features: what the peer has beyond them is switched off. */
+/** The harts that both have: RV64GC with Sstc, and the same with bit manipulation. */
 export const PEER_CPU = "rv64,h=false,zba=false,zbb=false,zbc=false,zbs=false";
+export const PEER_BIT_CPU = "rv64,h=false";
+/** Goes behind `PEER_BIT_CPU` for ours: the peer does not know these, and has none. */
+export const OURS_ONLY_OFF = ",zicbom=off,zicboz=off,zicond=off";
+
+/** What our harts have with this option. */
+export function featuresOf(cpu: string): HartFeatures {
+  return parseCommandLine(["-cpu", cpu]).features ?? ALL_FEATURES;
+}
 
 export const PEER = "qemu-system-riscv64";
 
@@ -37,7 +47,7 @@ export async function startStoppedPeer(ramMegabytes: number): Promise<StoppedPee
   const quiet = ["-display", "none", "-serial", "none", "-monitor", "none"];
   const child = new Deno.Command(PEER, {
     args: [
-      ...["-M", "virt", "-cpu", PEER_CPU, "-m", `${ramMegabytes}M`, "-bios", "none", "-accel", "tcg,thread=single"],
+      ...["-M", "virt", "-cpu", PEER_BIT_CPU, "-m", `${ramMegabytes}M`, "-bios", "none", "-accel", "tcg,thread=single"],
       ...quiet,
       ...["-S", "-gdb", `tcp:127.0.0.1:${port}`],
     ],

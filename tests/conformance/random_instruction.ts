@@ -59,7 +59,8 @@ const MEMORY = INSTRUCTIONS.filter(({ semantics: { shape } }) => ["load", "store
 const FLOAT = INSTRUCTIONS.filter(({ extension }) => /[FD]/.test(extension));
 const CSR = INSTRUCTIONS.filter(({ semantics: { shape } }) => shape === "csr");
 const BASE = INSTRUCTIONS.filter(({ extension }) => /[IM]$/.test(extension));
-const ROWS = [MEMORY, FLOAT, CSR, BASE, INSTRUCTIONS];
+const BITS = INSTRUCTIONS.filter(({ extension }) => extension.startsWith("Zb"));
+const ROWS = [MEMORY, FLOAT, CSR, BASE, BITS, INSTRUCTIONS];
 
 /** A word for a stream; never one to avoid or that only the peer knows. */
 export function randomWord(random: Random): RandomWord {

@@ -2,6 +2,7 @@
  * Translates a batch of hot places into one WebAssembly module. It knows of the machine only what the request says, so
  * that it can run in a worker.
  */
+import { decode } from "../decode.ts";
 import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
 import { type Block, discover, type End, isCall, isReturn, type Shape } from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
@@ -15,6 +16,8 @@ export interface BatchRequest {
   readonly places: readonly Place[];
   /** Instructions from which on no further place is begun. */
   readonly room: number;
+  /** Which instructions there are: see `decode`. */
+  readonly instructionSet: Uint8Array;
   /** Size of guest memory. */
   readonly memoryBytes: number;
   /** Base of the only hart. */
@@ -82,7 +85,7 @@ export function compileBatch(request: BatchRequest): CompiledBatch {
 }
 
 function translateBatch(request: BatchRequest): Batch {
-  const { pages, places, memoryBytes, hart, isChecked } = request;
+  const { pages, places, instructionSet, memoryBytes, hart, isChecked } = request;
   const taken = new Map([...pages].map(([page, { entries }]) => [page, new Set(entries)]));
   const shapes: Shape[] = [];
   let { room } = request, next = 0;
@@ -91,7 +94,9 @@ function translateBatch(request: BatchRequest): Batch {
     const source = pages.get(page), isTaken = taken.get(page);
     if (!source || !isTaken || isTaken.has(head)) continue;
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
-    const shape = discover(page, view, head, (place) => isTaken.has(place), (place) => source.seen.get(place) ?? []);
+    const isElsewhere = (place: number) => isTaken.has(place);
+    const seenOf = (place: number) => source.seen.get(place) ?? [];
+    const shape = discover(page, view, head, isElsewhere, seenOf, (word) => decode(word, instructionSet));
     if (!shape) continue;
     shapes.push(shape);
     for (const { count } of shape.blocks) room -= count;

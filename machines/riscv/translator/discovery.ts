@@ -3,7 +3,7 @@
  * blocks. Everything that is not translated ends a block: the interpreter runs it.
  */
 import { countOperands } from "../../wasm/rewrite.ts";
-import { decode, type Decoded } from "../decode.ts";
+import type { Decoded } from "../decode.ts";
 import type { Instruction } from "../instruction.ts";
 import { PAGE_BYTES } from "../layout.ts";
 import { hasStaticTarget } from "../opcodes.ts";
@@ -64,7 +64,8 @@ export function isReturn(decoded: Decoded): boolean {
 }
 
 function isTranslated({ semantics: s }: Instruction): boolean {
-  return s.shape !== "csr" && (s.shape !== "system" || s.action === "fence" || s.action === "fence.i");
+  return s.shape !== "csr" && s.shape !== "cacheBlock" &&
+    (s.shape !== "system" || s.action === "fence" || s.action === "fence.i");
 }
 
 /**
@@ -79,6 +80,7 @@ export function discover(
   head: number,
   isElsewhere: (offset: number) => boolean,
   seenOf: (offset: number) => readonly number[],
+  decode: (word: number) => Decoded | undefined,
 ): Shape | undefined {
   const steps = new Map<number, Step>();
   const leaders = new Set<number>(), entries = new Set([head]);
@@ -87,7 +89,7 @@ export function discover(
     if (leaders.has(from) || (from !== head && isElsewhere(from))) continue;
     leaders.add(from);
     for (let offset = from; !steps.has(offset) && steps.size < REGION_LIMIT;) {
-      const step = stepAt(bytes, offset);
+      const step = stepAt(bytes, offset, decode);
       if (!step) break;
       const next = offset + step.decoded.length;
       if (!isTranslated(step.decoded.instruction)) {
@@ -111,7 +113,11 @@ export function discover(
   return { page, blocks, entries: [...entries].map((offset) => places.indexOf(offset)).filter((block) => block >= 0) };
 }
 
-function stepAt(page: DataView, offset: number): Step | undefined {
+function stepAt(
+  page: DataView,
+  offset: number,
+  decode: (word: number) => Decoded | undefined,
+): Step | undefined {
   if (offset < 0 || offset + 2 > PAGE_BYTES) return undefined;
   const low = page.getUint16(offset, true);
   if ((low & 3) === 3 && offset + 4 > PAGE_BYTES) return undefined;
@@ -121,7 +127,8 @@ function stepAt(page: DataView, offset: number): Step | undefined {
 
 /** Of instructions that are not translated: whether control is likely to come to the next one. */
 function comesBack({ semantics: s }: Instruction): boolean {
-  return s.shape === "csr" || (s.shape === "system" && s.action !== "mret" && s.action !== "sret");
+  return s.shape === "csr" || s.shape === "cacheBlock" ||
+    (s.shape === "system" && s.action !== "mret" && s.action !== "sret");
 }
 
 /** Where the region may go on after an instruction that ends a block; nothing if it does not end one. */

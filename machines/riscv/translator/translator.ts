@@ -214,7 +214,8 @@ export class Translator {
     const room = isHere ? Math.min(BATCH_INSTRUCTIONS, BREAK_MS / this.#msPerInstruction) : BATCH_INSTRUCTIONS;
     const memoryBytes = this.#memory.bytes.length, isChecked = this.#selfCheck !== undefined;
     const isShown = this.#watch.shown !== undefined;
-    return { pages, places, room, memoryBytes, hart: this.#hart, isChecked, isShown };
+    const { instructionSet } = this.#pages;
+    return { pages, places, room, instructionSet, memoryBytes, hart: this.#hart, isChecked, isShown };
   }
 
   /** The page as it is now. */

@@ -9,7 +9,9 @@ export type Machine = Tier | "peer";
 /** What is wrong, one line for each check. */
 export async function failures(suite: Suite, machine: Machine): Promise<string[]> {
   const { bytes, symbols } = suite.finish();
-  const options = { ramBytes: RAM_BYTES };
+  const cpu = machine === "peer" ? suite.harts.peer : suite.harts.ours;
+  if (cpu === undefined) throw new Error(`the peer has no such harts as "${suite.name}" needs`);
+  const options = { ramBytes: RAM_BYTES, cpu };
   const run = machine === "peer" ? runPeer(bytes, options) : runOurs(bytes, { ...options, tier: machine });
   const records = recordsOf(await run);
   const wrong: string[] = [];

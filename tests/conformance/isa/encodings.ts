@@ -2,7 +2,9 @@
  * 32-bit encodings over all values of funct3 and funct7: which are legal, and what trap value the others leave. Our own decoder says which; the peer must agree.
  */
 import { decode } from "../../../machines/riscv/decode.ts";
-import { COMPLETED, SCRATCH, Suite, type Trap } from "./suite.ts";
+import { instructionSet } from "../../../machines/riscv/features.ts";
+import { featuresOf } from "../peer.ts";
+import { COMPLETED, type Harts, PLAIN, SCRATCH, Suite, type Trap, WITH_BITS } from "./suite.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 
 const MEMORY = [0x03, 0x07, 0x23, 0x27];
@@ -29,8 +31,14 @@ const OPCODES = [
 ];
 const ATOMIC = 0x2f, FENCES = 0x0f;
 
-export const encodings = () =>
-  new Suite("encodings", (s) => {
+export const encodings = () => [
+  encodingsOf("encodings", PLAIN),
+  encodingsOf("encodings with bit manipulation", WITH_BITS),
+];
+
+function encodingsOf(name: string, harts: Harts): Suite {
+  const set = instructionSet(featuresOf(harts.ours));
+  return new Suite(name, (s) => {
     const { asm } = s;
     for (const [i, opcode] of [...OPCODES, ATOMIC].entries()) {
       for (let word = 0; word < 1024; word++) {
@@ -40,10 +48,11 @@ export const encodings = () =>
         const rs1 = opcode === FENCES ? 0 : x.a1;
         for (const rs2 of opcode === 0x53 ? [0, 1, 2, 3] : opcode === ATOMIC ? [0] : [x.a2]) {
           const code = ((funct7 << 25) | (rs2 << 20) | (rs1 << 15) | (funct3 << 12) | (x.a0 << 7) | opcode) >>> 0;
-          const outcome: Trap | typeof COMPLETED = decode(code) ? COMPLETED : { cause: 2, value: BigInt(code) };
+          const outcome: Trap | typeof COMPLETED = decode(code, set) ? COMPLETED : { cause: 2, value: BigInt(code) };
           asm.li(x.a1, SCRATCH);
           s.attempt(`0x${code.toString(16).padStart(8, "0")}`, () => asm.word(code), outcome);
         }
       }
     }
-  });
+  }, { harts });
+}

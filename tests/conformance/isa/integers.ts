@@ -1,8 +1,8 @@
-/** RV64I and RV64M: arithmetic, loads and stores, branches and jumps (unprivileged specification, chapters 2, 4 and "M"). */
+/** RV64I, RV64M, Zb* and Zicond: arithmetic, loads and stores, branches and jumps (unprivileged specification, chapters 2, 4 and "M"). */
 import type { Assembler, InstructionName } from "../../../machines/riscv/assemble.ts";
 import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
 import { INTEGER_MODEL } from "../../machines/riscv/integer_model.ts";
-import { COMPLETED, SCRATCH, Suite, U } from "./suite.ts";
+import { COMPLETED, FULL, SCRATCH, Suite, U, WITH_BITS } from "./suite.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 
 const MIN = -(1n << 63n), MAX = (1n << 63n) - 1n;
@@ -24,6 +24,12 @@ const VALUES = [
   0x0123_4567_89ab_cdefn,
   -0x5555_5555_5555_5556n,
 ];
+/** Values whose bytes and bits are told apart by counts and orders. */
+const SPREAD = [
+  ...Array.from({ length: 8 }, (_, i) => 0x80n << BigInt(8 * i)),
+  ...Array.from({ length: 8 }, (_, i) => BigInt.asIntN(64, ~(1n << BigInt(8 * i + i)))),
+  0x00ff_0100_8000_7f01n,
+];
 const IMMEDIATES = [0n, 1n, -1n, 2047n, -2048n, 0x555n];
 const AMOUNTS = { shift32: [0n, 1n, 15n, 31n], shift64: [0n, 1n, 31n, 32n, 63n] };
 
@@ -34,58 +40,93 @@ function emit(asm: Assembler, name: string, ...operands: (number | string)[]): v
   asm.instruction(name as InstructionName, ...operands as never);
 }
 
-export const arithmetic = () =>
+const CTZW = "the zeros of the low word alone count, 32 at most (chapter B); the peer goes on in the upper word";
+
+export const arithmetic = () => [
   new Suite("integer arithmetic", (s) => {
-    const { asm } = s;
-    for (const { name, format, semantics } of INSTRUCTIONS) {
-      const model = INTEGER_MODEL[name];
-      if (semantics.shape !== "compute" || model === undefined) continue;
-      const result = (rs1: bigint, rs2: bigint, imm: bigint) => held(model({ rs1, rs2, imm, pc: 0n }));
-      if (format === "R") {
-        for (const rs1 of VALUES) {
-          for (const rs2 of VALUES) {
-            asm.li(x.a1, rs1);
-            asm.li(x.a2, rs2);
-            emit(asm, name, x.a0, x.a1, x.a2);
-            s.expect(`${name} of ${rs1} and ${rs2}`, x.a0, result(rs1, rs2, 0n));
-          }
+    results(s, ["I", "M"]);
+    upperImmediates(s);
+  }),
+  new Suite("bit manipulation", (s) => results(s, ["Zba", "Zbb", "Zbc", "Zbs"]), { harts: WITH_BITS }),
+  new Suite("conditional zero", (s) => results(s, ["Zicond"]), { harts: FULL }),
+];
+
+/** What the instructions of these extensions give, for corner values in all pairs, shared registers and x0. */
+function results(s: Suite, extensions: readonly string[]): void {
+  const { asm } = s;
+  for (const { name, format, semantics } of INSTRUCTIONS.filter(({ extension }) => extensions.includes(extension))) {
+    const model = INTEGER_MODEL[name];
+    if (semantics.shape !== "compute" || model === undefined) continue;
+    const result = (rs1: bigint, rs2: bigint, imm: bigint) => held(model({ rs1, rs2, imm, pc: 0n }));
+    if (format === "R") {
+      for (const rs1 of VALUES) {
+        for (const rs2 of VALUES) {
+          asm.li(x.a1, rs1);
+          asm.li(x.a2, rs2);
+          emit(asm, name, x.a0, x.a1, x.a2);
+          s.expect(`${name} of ${rs1} and ${rs2}`, x.a0, result(rs1, rs2, 0n));
         }
-        asm.li(x.a0, 77n);
-        asm.li(x.a1, -3n);
-        emit(asm, name, x.a0, x.a0, x.a1);
-        s.expect(`${name} with rd = rs1`, x.a0, result(77n, -3n, 0n));
-        asm.li(x.a0, 77n);
-        emit(asm, name, x.a1, x.a0, x.a1);
-        s.expect(`${name} with rd = rs2`, x.a1, result(77n, -3n, 0n));
-        asm.li(x.a0, -9n);
-        emit(asm, name, x.a0, x.a0, x.a0);
-        s.expect(`${name} with all the same`, x.a0, result(-9n, -9n, 0n));
-        emit(asm, name, x.a0, 0, x.a1);
-        s.expect(`${name} of x0`, x.a0, result(0n, BigInt.asIntN(64, result(77n, -3n, 0n)), 0n));
-        asm.li(x.a1, -1n);
-        emit(asm, name, 0, x.a1, x.a1);
-        s.expect(`${name} into x0`, 0, 0n);
-      } else if (format === "I" || format === "shift32" || format === "shift64") {
-        for (const rs1 of VALUES) {
-          for (const imm of format === "I" ? IMMEDIATES : AMOUNTS[format]) {
-            asm.li(x.a1, rs1);
-            emit(asm, name, x.a0, x.a1, Number(imm));
-            s.expect(`${name} of ${rs1} and ${imm}`, x.a0, result(rs1, 0n, imm));
-          }
-        }
-        emit(asm, name, 0, x.a1, 1);
-        s.expect(`${name} into x0`, 0, 0n);
       }
+      asm.li(x.a0, 77n);
+      asm.li(x.a1, -3n);
+      emit(asm, name, x.a0, x.a0, x.a1);
+      s.expect(`${name} with rd = rs1`, x.a0, result(77n, -3n, 0n));
+      asm.li(x.a0, 77n);
+      emit(asm, name, x.a1, x.a0, x.a1);
+      s.expect(`${name} with rd = rs2`, x.a1, result(77n, -3n, 0n));
+      asm.li(x.a0, -9n);
+      emit(asm, name, x.a0, x.a0, x.a0);
+      s.expect(`${name} with all the same`, x.a0, result(-9n, -9n, 0n));
+      emit(asm, name, x.a0, 0, x.a1);
+      s.expect(`${name} of x0`, x.a0, result(0n, BigInt.asIntN(64, result(77n, -3n, 0n)), 0n));
+      asm.li(x.a1, -1n);
+      emit(asm, name, 0, x.a1, x.a1);
+      s.expect(`${name} into x0`, 0, 0n);
+    } else if (format === "R2") {
+      for (const value of [...VALUES, ...SPREAD]) {
+        const differs = name === "ctzw" && BigInt.asUintN(32, value) === 0n
+          ? { value: undefined, because: CTZW }
+          : undefined;
+        asm.li(x.a1, value);
+        emit(asm, name, x.a0, x.a1);
+        s.expect(`${name} of ${value}`, x.a0, result(value, 0n, 0n), differs);
+        emit(asm, name, x.a1, x.a1);
+        s.expect(`${name} of ${value} into its operand`, x.a1, result(value, 0n, 0n), differs);
+      }
+      emit(asm, name, x.a0, 0);
+      s.expect(
+        `${name} of x0`,
+        x.a0,
+        result(0n, 0n, 0n),
+        name === "ctzw" ? { value: undefined, because: CTZW } : undefined,
+      );
+      emit(asm, name, 0, x.a0);
+      s.expect(`${name} into x0`, 0, 0n);
+    } else if (format === "I" || format === "shift32" || format === "shift64") {
+      for (const rs1 of VALUES) {
+        for (const imm of format === "I" ? IMMEDIATES : AMOUNTS[format]) {
+          asm.li(x.a1, rs1);
+          emit(asm, name, x.a0, x.a1, Number(imm));
+          s.expect(`${name} of ${rs1} and ${imm}`, x.a0, result(rs1, 0n, imm));
+        }
+      }
+      emit(asm, name, 0, x.a1, 1);
+      s.expect(`${name} into x0`, 0, 0n);
     }
-    for (const upper of [0, 1, 0x7ffff, -0x80000, -1, 0x12345]) {
-      asm.lui(x.a0, upper);
-      s.expect(`lui ${upper}`, x.a0, BigInt(upper) << 12n);
-      const here = s.fresh("auipc");
-      asm.label(here);
-      asm.auipc(x.a0, upper);
-      s.expect(`auipc ${upper}`, x.a0, (symbols) => held((symbols.get(here) ?? 0n) + (BigInt(upper) << 12n)));
-    }
-  });
+  }
+}
+
+function upperImmediates(s: Suite): void {
+  const { asm } = s;
+  for (const upper of [0, 1, 0x7ffff, -0x80000, -1, 0x12345]) {
+    asm.lui(x.a0, upper);
+    s.expect(`lui ${upper}`, x.a0, BigInt(upper) << 12n);
+    const here = s.fresh("auipc");
+    asm.label(here);
+    asm.auipc(x.a0, upper);
+    s.expect(`auipc ${upper}`, x.a0, (symbols) => held((symbols.get(here) ?? 0n) + (BigInt(upper) << 12n)));
+  }
+}
 
 export const memoryAndJumps = () =>
   new Suite("loads, stores, branches and jumps", (s) => {

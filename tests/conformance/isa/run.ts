@@ -1,7 +1,7 @@
 /** Runs a bare-metal program on our machine and on the peer: what it sends to the serial port, and its exit status. */
 import { createVirt } from "../../../machines/virt/machine.ts";
 import { INTERPRETED, type Tier } from "../../machines/riscv/tiers.ts";
-import { PEER, PEER_CPU } from "../peer.ts";
+import { featuresOf, PEER, PEER_CPU } from "../peer.ts";
 
 export interface Run {
   readonly output: Uint8Array;
@@ -11,6 +11,8 @@ export interface Run {
 export interface RunOptions {
   readonly ramBytes: number;
   readonly harts?: number;
+  /** The option of that name; default: what both machines have, without bit manipulation. */
+  readonly cpu?: string;
   /** Typed at the serial port from the start. */
   readonly input?: string;
   /** On our machine. Default: interpreted. */
@@ -27,11 +29,12 @@ export class HungProgramError extends Error {
 
 /** @param program is put at the start of RAM, or where it says so itself (ELF), and started in machine mode. */
 export async function runOurs(program: Uint8Array, options: RunOptions): Promise<Run> {
-  const { ramBytes, harts = 1, input, tier: { accelerator, translation } = INTERPRETED } = options;
+  const { ramBytes, harts = 1, cpu = PEER_CPU, input, tier: { accelerator, translation } = INTERPRETED } = options;
   const output: number[] = [];
   const machine = createVirt({
     ramBytes,
     harts,
+    features: featuresOf(cpu),
     rebootAllowed: false,
     firmware: { name: "program", bytes: program },
     onOutput: (byte) => output.push(byte),
@@ -52,11 +55,14 @@ export async function runOurs(program: Uint8Array, options: RunOptions): Promise
 }
 
 /** The same on the peer. */
-export async function runPeer(program: Uint8Array, { ramBytes, harts = 1, input }: RunOptions): Promise<Run> {
+export async function runPeer(
+  program: Uint8Array,
+  { ramBytes, harts = 1, cpu = PEER_CPU, input }: RunOptions,
+): Promise<Run> {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeFile(file, program);
-    const machine = ["-M", "virt", "-cpu", PEER_CPU, "-m", `${ramBytes >> 20}M`, "-smp", `${harts}`, "-no-reboot"];
+    const machine = ["-M", "virt", "-cpu", cpu, "-m", `${ramBytes >> 20}M`, "-smp", `${harts}`, "-no-reboot"];
     const child = new Deno.Command(PEER, {
       args: [...machine, "-display", "none", "-monitor", "none", "-serial", "stdio", "-bios", file],
       stdin: "piped",

@@ -6,6 +6,8 @@ import { type Assembled, type Assembler, assembler } from "../../../machines/ris
 import type { CsrName } from "../../../machines/riscv/csr_names.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 
+import { OURS_ONLY_OFF, PEER_BIT_CPU, PEER_CPU } from "../peer.ts";
+
 export const RAM = 0x8000_0000n;
 export const RAM_BYTES = 16 << 20;
 /** Memory that suites may use, each as it likes: 1 MiB, after the program and before the records. */
@@ -58,13 +60,36 @@ const MPP = 3n << 11n, FS_INITIAL = 1n << 13n;
 /** UXL and SXL of 64 bits: the peer lets them be changed. */
 const WIDTHS = 0xa_0000_0000n;
 
+/** What the harts have that a suite runs on, as the option `-cpu` says it. */
+export interface Harts {
+  readonly ours: string;
+  /** Nothing if the peer cannot have that. */
+  readonly peer?: string;
+}
+
+/** RV64GC with Sstc. */
+export const PLAIN: Harts = { ours: PEER_CPU, peer: PEER_CPU };
+/** With Zba, Zbb, Zbc and Zbs. */
+export const WITH_BITS: Harts = { ours: PEER_BIT_CPU + OURS_ONLY_OFF, peer: PEER_BIT_CPU };
+/** With all that we have. */
+export const FULL: Harts = { ours: "rv64" };
+
+export interface SuiteOptions {
+  readonly compressed?: boolean;
+  /** Default: RV64GC with Sstc. */
+  readonly harts?: Harts;
+}
+
 export class Suite {
   readonly asm: Assembler;
   readonly checks: Check[] = [];
   #labels = 0;
 
-  constructor(readonly name: string, write: (suite: Suite) => void, options: { compressed?: boolean } = {}) {
-    this.asm = assembler(options);
+  readonly harts: Harts;
+
+  constructor(readonly name: string, write: (suite: Suite) => void, { compressed, harts = PLAIN }: SuiteOptions = {}) {
+    this.asm = assembler(compressed === undefined ? {} : { compressed });
+    this.harts = harts;
     this.#start();
     write(this);
     this.#end();

@@ -13,12 +13,12 @@ import { traps } from "./traps.ts";
 
 export function suites(): Suite[] {
   return [
-    arithmetic(),
+    ...arithmetic(),
     memoryAndJumps(),
     atomics(),
     floats(),
     compressed(),
-    encodings(),
+    ...encodings(),
     machineCsrs(),
     traps(),
     interrupts(),

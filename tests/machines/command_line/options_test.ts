@@ -45,6 +45,30 @@ for (const [text, actual, expected] of understood) {
   Deno.test(`${text} is understood as QEMU understands it`, () => assertEquals(actual(parse(text)), expected));
 }
 
+const LATER = "Zicbom Zicboz Zicond", BITS = "Zba Zbb Zbc Zbs", OLDER = "Zihintpause Sstc";
+const NO_BITS = "zba=false,zbb=false,zbc=false,zbs=false";
+for (
+  const [cpu, extensions, levels] of [
+    ["rv64", `${LATER} ${BITS} ${OLDER}`, 5],
+    ["max", `${LATER} ${BITS} ${OLDER}`, 5],
+    ["rv64,zba=off,zicboz=no,zicond=true", `Zicbom Zicond Zbb Zbc Zbs ${OLDER}`, 5],
+    ["rv64,Zihintpause=false,sstc=off,Zicsr=on,g=on,v=off", `${LATER} ${BITS}`, 5],
+    [`rv64,h=false,${NO_BITS}`, OLDER, 5],
+    [`rv64,h=false,${NO_BITS},zicboz=on`, `Zicboz ${OLDER}`, 5],
+    ["rv64,sv57=off", `${LATER} ${BITS} ${OLDER}`, 4],
+    ["rv64,sv48=on", `${LATER} ${BITS} ${OLDER}`, 4],
+    ["rv64,sv48=off", `${LATER} ${BITS} ${OLDER}`, 3],
+    ["rv64,sv39=off", `${LATER} ${BITS} ${OLDER}`, 0],
+    ["rv64,mmu=off", `${LATER} ${BITS} ${OLDER}`, 0],
+  ] as const
+) {
+  Deno.test(`-cpu ${cpu} makes harts with ${extensions || "no extensions"} and ${levels} levels of tables`, () => {
+    const { features } = parse(`-cpu ${cpu}`);
+    assertEquals([...features?.extensions ?? []].sort(), extensions.split(" ").sort());
+    assertEquals(features?.levels, levels);
+  });
+}
+
 const refused: [string, string][] = [
   ["-frobnicate", "-frobnicate is not a known option"],
   ["disk.img", "'disk.img' is not an option; a disk image is given with -drive"],
@@ -58,8 +82,13 @@ const refused: [string, string][] = [
   ["-smp 0", "from 1 to 8"],
   ["-smp cores=8,sockets=2", "at most 8 harts"],
   ["-cpu sifive-u54", "there is no such CPU"],
-  ["-cpu rv64,zba=true", "zba=on is not supported: the harts are RV64GC with Sstc"],
-  ["-cpu rv64,f=false", "f=off is not supported"],
+  ["-cpu rv64,h=true", "-cpu h=on is not supported: the harts don't have that"],
+  ["-cpu rv64,zbb=maybe", "-cpu: zbb must be on or off, not 'maybe'"],
+  ["-cpu rv64,frob=on", "-cpu does not know 'frob'; it knows zicbom, zicboz,"],
+  ["-cpu rv64,pmu-num=3", "-cpu does not know 'pmu-num'"],
+  ["-cpu rv64,sv48=off,sv57=on", "-cpu sv57=on needs sv48 too, and sv48=off switches it off"],
+  ["-cpu rv64,mmu=off,sv39=on", "-cpu sv39=on needs the MMU"],
+  ["-cpu rv64,f=false", "-cpu f=off is not supported: every hart is RV64GC"],
   ["-accel kvm", "accel=kvm is not supported; possible: interp, jit, check, tcg"],
   ["-accel jit,threshold=0", "-accel: threshold must be a number from 1 to 65535, not '0'"],
   ["-accel jit,regions=40000", "-accel: regions must be a number from 1 to 32768"],

@@ -2,6 +2,11 @@
 
 const PREFIX = "riscv64-unknown-elf-";
 
+/** All that our table has and binutils 2.40 knows: without Zicond, which came with 2.41. */
+export const ARCH = "rv64imafdc_zicbom_zicboz_zicsr_zifencei_zihintpause_zba_zbb_zbc_zbs";
+/** Texts that it does not know. */
+export const UNKNOWN = /^czero\./;
+
 /** Whether all three programs are installed. */
 export const HAS_BINUTILS = ["as", "objcopy", "objdump"].every((program) => {
   try {
@@ -34,17 +39,22 @@ export function gnuAssemble(source: string, arch: string): Uint8Array<ArrayBuffe
 
 /** What stands in the bytes from address 0: one instruction per address, such as "addi ra,sp,3": no aliases, without objdump's comments. */
 export function objdump(bytes: Uint8Array): Map<number, string> {
-  const file = Deno.makeTempFileSync();
+  const directory = Deno.makeTempDirSync();
+  const [source, binary, object] = ["program.s", "program.bin", "program.o"].map((name) => `${directory}/${name}`);
   try {
-    Deno.writeFileSync(file, bytes);
-    const text = run("objdump", "-D", "-z", "-b", "binary", "-m", "riscv:rv64", "-M", "no-aliases", file);
+    Deno.writeFileSync(binary!, bytes);
+    Deno.writeTextFileSync(source!, `.incbin "${binary}"\n`);
+    run("as", `-march=${ARCH}`, "-mno-relax", "-o", object!, source!);
+    const text = run("objdump", "-D", "-z", "-j", ".text", "-M", "no-aliases", object!);
     const lines = new Map<number, string>();
     for (const [, address = "", instruction = ""] of text.matchAll(/^ *([0-9a-f]+):\t[0-9a-f ]+\t(.*)$/gm)) {
-      lines.set(parseInt(address, 16), instruction.replace(/\s+[#<].*$/, "").replace("\t", " ").trim());
+      const line = instruction.replace(/\s+[#<].*$/, "").replace("\t", " ").trim();
+      // In object files places stand without 0x.
+      lines.set(parseInt(address, 16), line.replace(/^((?:c\.)?(?:j(?:al)?|b(?:eq|ne|lt|ge)\w*) .*?)(\w+)$/, "$10x$2"));
     }
     return lines;
   } finally {
-    Deno.removeSync(file);
+    Deno.removeSync(directory, { recursive: true });
   }
 }
 

@@ -4,7 +4,7 @@ import { decode } from "../../../machines/riscv/decode.ts";
 import { disassemble } from "../../../machines/riscv/disassemble.ts";
 import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
 import { baseForm } from "./compressed_text.ts";
-import { HAS_BINUTILS, isLegal, objdump } from "./binutils.ts";
+import { HAS_BINUTILS, isLegal, objdump, UNKNOWN } from "./binutils.ts";
 import { randomNumbers, randomWords } from "./random_words.ts";
 
 Deno.test("instructions read as in assembly source", () => {
@@ -81,7 +81,7 @@ Deno.test("a branch past either end of the address space wraps", () => {
 
 Deno.test({ name: "random words of every instruction read as objdump says", ignore: !HAS_BINUTILS }, () => {
   // Random fields make hardly any fence that objdump accepts: all sets of accesses, and fence.i.
-  const fences = [0x0000_100f, ...Array.from({ length: 256 }, (_, sets) => 0x0000_000f | sets << 20)];
+  const fences = [0x0000_100f, 0x0100_000f, ...Array.from({ length: 256 }, (_, sets) => 0x0000_000f | sets << 20)];
   const words = Uint32Array.from([...randomWords(60_000, randomNumbers(7)), ...fences]).filter((word) => decode(word));
   const expected = objdump(new Uint8Array(words.buffer));
   const seen = new Set<string>();
@@ -96,7 +96,8 @@ Deno.test({ name: "random words of every instruction read as objdump says", igno
     assertEquals(/^fcvt\.d\.(w|wu|s) /.test(ours) ? ours.replace(",rne", "") : ours, text, word.toString(16));
     seen.add(instruction.name);
   });
-  assertEquals(INSTRUCTIONS.filter(({ name }) => !seen.has(name)), []);
+  const unseen = INSTRUCTIONS.filter(({ name }) => !seen.has(name) && !UNKNOWN.test(name));
+  assertEquals(unseen.map(({ name }) => name), []);
 });
 
 Deno.test(

@@ -22,6 +22,8 @@ const BINARY: Record<string, Binary> = {
   and: (a, b) => a & b,
   or: (a, b) => a | b,
   xor: (a, b) => a ^ b,
+  rotl: (a, b, bits) => a << (b % BigInt(bits)) | a >> (BigInt(bits) - b % BigInt(bits)),
+  rotr: (a, b, bits) => a >> (b % BigInt(bits)) | a << (BigInt(bits) - b % BigInt(bits)),
   shl: (a, b, bits) => a << (b % BigInt(bits)),
   shr_u: (a, b, bits) => a >> (b % BigInt(bits)),
   shr_s: (a, b, bits) => signed(a, bits) >> (b % BigInt(bits)),
@@ -37,6 +39,11 @@ const BINARY: Record<string, Binary> = {
 
 const UNARY: Record<string, (a: bigint, bits: number) => bigint> = {
   eqz: (a) => bool(a === 0n),
+  clz: (a, bits) => BigInt(bits - (a === 0n ? 0 : a.toString(2).length)),
+  ctz: (a, bits) => a === 0n ? BigInt(bits) : BigInt((a & -a).toString(2).length - 1),
+  popcnt: (a) => BigInt(a.toString(2).replaceAll("0", "").length),
+  extend8_s: (a) => signed(a, 8),
+  extend16_s: (a) => signed(a, 16),
   extend32_s: (a) => signed(a, 32),
   extend_i32_s: (a) => signed(a, 32),
   extend_i32_u: (a) => a,

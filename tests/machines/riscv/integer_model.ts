@@ -22,6 +22,30 @@ function remainder(a: bigint, b: bigint): bigint {
   return b === 0n ? a : a - (a / b) * b;
 }
 
+/** Bits from the highest (or, reversed, the lowest) on until the first that is set. */
+function zerosBefore(bits: string): bigint {
+  return BigInt((bits + "1").indexOf("1"));
+}
+
+const text = (bits: number, value: bigint) => u(bits, value).toString(2).padStart(bits, "0");
+const backwards = (bits: string) => [...bits].reverse().join("");
+const ones = (bits: string) => BigInt(bits.replaceAll("0", "").length);
+/** The bytes of a register, lowest first. */
+const bytes = (value: bigint) => Array.from({ length: 8 }, (_, i) => u(8, value >> BigInt(8 * i)));
+const joined = (parts: readonly bigint[]) => parts.reduce((sum, part, i) => sum + part * 256n ** BigInt(i), 0n);
+
+function rotatedLeft(bits: number, value: bigint, places: bigint): bigint {
+  const digits = text(bits, value), by = Number(u(bits === 64 ? 6 : 5, places));
+  return BigInt(`0b${digits.slice(by)}${digits.slice(0, by)}`);
+}
+
+/** All bits of the product of two polynomials, by long multiplication. */
+function carrylessProduct(a: bigint, b: bigint): bigint {
+  let product = 0n;
+  for (let i = 0n; i < 64n; i++) if (u(64, b) >> i & 1n) product ^= u(64, a) << i;
+  return product;
+}
+
 /** Results, sign-extended to 64 bits by the caller; branches give whether they are taken, jumps their target. */
 export const INTEGER_MODEL: Readonly<Record<string, (o: Operands) => bigint | boolean>> = {
   lui: ({ imm }) => imm,
@@ -75,6 +99,51 @@ export const INTEGER_MODEL: Readonly<Record<string, (o: Operands) => bigint | bo
   divuw: ({ rs1, rs2 }) => s(32, quotient(32, u(32, rs1), u(32, rs2))),
   remw: ({ rs1, rs2 }) => remainder(s(32, rs1), s(32, rs2)),
   remuw: ({ rs1, rs2 }) => s(32, remainder(u(32, rs1), u(32, rs2))),
+  "add.uw": ({ rs1, rs2 }) => u(32, rs1) + rs2,
+  sh1add: ({ rs1, rs2 }) => 2n * rs1 + rs2,
+  sh2add: ({ rs1, rs2 }) => 4n * rs1 + rs2,
+  sh3add: ({ rs1, rs2 }) => 8n * rs1 + rs2,
+  "sh1add.uw": ({ rs1, rs2 }) => 2n * u(32, rs1) + rs2,
+  "sh2add.uw": ({ rs1, rs2 }) => 4n * u(32, rs1) + rs2,
+  "sh3add.uw": ({ rs1, rs2 }) => 8n * u(32, rs1) + rs2,
+  "slli.uw": ({ rs1, imm }) => u(32, rs1) * 2n ** u(6, imm),
+  andn: ({ rs1, rs2 }) => rs1 & ~rs2,
+  orn: ({ rs1, rs2 }) => rs1 | ~rs2,
+  xnor: ({ rs1, rs2 }) => ~(rs1 ^ rs2),
+  clz: ({ rs1 }) => zerosBefore(text(64, rs1)),
+  clzw: ({ rs1 }) => zerosBefore(text(32, rs1)),
+  ctz: ({ rs1 }) => zerosBefore(backwards(text(64, rs1))),
+  ctzw: ({ rs1 }) => zerosBefore(backwards(text(32, rs1))),
+  cpop: ({ rs1 }) => ones(text(64, rs1)),
+  cpopw: ({ rs1 }) => ones(text(32, rs1)),
+  max: ({ rs1, rs2 }) => rs1 > rs2 ? rs1 : rs2,
+  maxu: ({ rs1, rs2 }) => u(64, rs1) > u(64, rs2) ? rs1 : rs2,
+  min: ({ rs1, rs2 }) => rs1 < rs2 ? rs1 : rs2,
+  minu: ({ rs1, rs2 }) => u(64, rs1) < u(64, rs2) ? rs1 : rs2,
+  "sext.b": ({ rs1 }) => s(8, rs1),
+  "sext.h": ({ rs1 }) => s(16, rs1),
+  "zext.h": ({ rs1 }) => u(16, rs1),
+  rol: ({ rs1, rs2 }) => rotatedLeft(64, rs1, rs2),
+  rolw: ({ rs1, rs2 }) => s(32, rotatedLeft(32, rs1, rs2)),
+  ror: ({ rs1, rs2 }) => rotatedLeft(64, rs1, 64n - u(6, rs2)),
+  rori: ({ rs1, imm }) => rotatedLeft(64, rs1, 64n - u(6, imm)),
+  roriw: ({ rs1, imm }) => s(32, rotatedLeft(32, rs1, 32n - u(5, imm))),
+  rorw: ({ rs1, rs2 }) => s(32, rotatedLeft(32, rs1, 32n - u(5, rs2))),
+  "orc.b": ({ rs1 }) => joined(bytes(rs1).map((byte) => byte === 0n ? 0n : 255n)),
+  rev8: ({ rs1 }) => joined(bytes(rs1).reverse()),
+  clmul: ({ rs1, rs2 }) => carrylessProduct(rs1, rs2),
+  clmulh: ({ rs1, rs2 }) => carrylessProduct(rs1, rs2) >> 64n,
+  clmulr: ({ rs1, rs2 }) => carrylessProduct(rs1, rs2) >> 63n,
+  bclr: ({ rs1, rs2 }) => rs1 & ~(1n << u(6, rs2)),
+  bclri: ({ rs1, imm }) => rs1 & ~(1n << u(6, imm)),
+  bext: ({ rs1, rs2 }) => rs1 >> u(6, rs2) & 1n,
+  bexti: ({ rs1, imm }) => rs1 >> u(6, imm) & 1n,
+  binv: ({ rs1, rs2 }) => rs1 ^ 1n << u(6, rs2),
+  binvi: ({ rs1, imm }) => rs1 ^ 1n << u(6, imm),
+  bset: ({ rs1, rs2 }) => rs1 | 1n << u(6, rs2),
+  bseti: ({ rs1, imm }) => rs1 | 1n << u(6, imm),
+  "czero.eqz": ({ rs1, rs2 }) => rs2 === 0n ? 0n : rs1,
+  "czero.nez": ({ rs1, rs2 }) => rs2 === 0n ? rs1 : 0n,
 };
 
 /** What an atomic instruction leaves in memory, given what it found there (sign-extended) and rs2. */

@@ -17,8 +17,8 @@ export function randomWords(count: number, next: () => number): Uint32Array<Arra
   return Uint32Array.from({ length: count }, (_, i) => {
     const { mask, match } = INSTRUCTIONS[i % INSTRUCTIONS.length]!;
     let word = match | (next() & ~mask);
-    if (i % 3 === 0) word ^= 1 << (next() >>> 27);
-    if (i % 7 === 0) word = next();
+    if (next() % 3 === 0) word ^= 1 << (next() >>> 27);
+    if (next() % 7 === 0) word = next();
     word |= 3;
     return (word & 0x1c) === 0x1c ? word ^ 4 : word;
   });

@@ -22,6 +22,7 @@ const CSR = {
   mie: 0x304,
   mtvec: 0x305,
   mcounteren: 0x306,
+  senvcfg: 0x10a,
   menvcfg: 0x30a,
   mcountinhibit: 0x320,
   mepc: 0x341,
@@ -182,7 +183,9 @@ Deno.test("what registers accept (WARL)", () => {
     [CSR.mcause, ones, ones],
     [CSR.satp, 7n << 60n | 5n, 0n],
     [CSR.satp, 9n << 60n | 0xffff_0fff_ffff_ffffn & (1n << 60n) - 1n, 9n << 60n | 0xfff_0fff_ffff_ffffn],
-    [CSR.menvcfg, ones, 1n << 63n | 1n],
+    [CSR.menvcfg, ones, 1n << 63n | 0xf1n],
+    [CSR.menvcfg, 0x20n, 0n],
+    [CSR.senvcfg, ones, 0xf1n],
     [CSR.mcountinhibit, ones, 5n],
     [CSR.mcounteren, ones, 0xffff_ffffn],
   ];
