@@ -20,7 +20,7 @@ export interface RunOptions {
 }
 
 /** Time after which a program counts as hung. */
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 60_000;
 
 /** A program that did not end. */
 export class HungProgramError extends Error {
