@@ -49,7 +49,7 @@ export function executionOf(
 ): Execution {
   const known = EXECUTIONS.get(memory);
   if (known && known.features !== features) {
-    throw new Error("harts of one memory share decoded code, so their features");
+    throw new Error("harts of one memory share decoded code and need the same features");
   }
   if (known) return known;
   const execution = new Execution(memory, features, watch);

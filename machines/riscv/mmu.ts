@@ -59,7 +59,7 @@ export function defineMmu(module: ModuleBuilder, imports: HartImports, isWatched
         set(context, i32.load(base, at.DATA_CONTEXT)),
         ...found.code,
         when(i32.eqz(found.range), [giveBack(i64.const(ELSEWHERE))]),
-        when(i32.and(isWrite, i32.load(found.range, 20)), [
+        when(i32.and(isWrite, i32.ne(i32.load(found.range, 20), i32.const(at.STORES_WRITE))), [
           when(i32.eq(i32.load(found.range, 20), i32.const(at.STORES_LOST)), [giveBack(i64.const(LOST))]),
           giveBack(i64.const(ELSEWHERE)),
         ]),

@@ -1,5 +1,6 @@
 /** All suites, assembled. */
 import { atomics } from "./atomics.ts";
+import { cacheBlocks, withoutCacheBlocks } from "./cache_blocks.ts";
 import { compressed } from "./compressed.ts";
 import { encodings } from "./encodings.ts";
 import { floats } from "./floats.ts";
@@ -18,6 +19,8 @@ export function suites(): Suite[] {
     atomics(),
     floats(),
     compressed(),
+    cacheBlocks(),
+    withoutCacheBlocks(),
     ...encodings(),
     machineCsrs(),
     traps(),

@@ -222,3 +222,20 @@ Deno.test("a hart that comes later logs what is clean already", () => {
   assertEquals(m.take(), [33]);
   m.dispose();
 });
+
+Deno.test("a zeroed block is in the log, whether its page is known for stores or not", () => {
+  const m = machine();
+  startDirtyTracking(m.world, "migration");
+  m.take();
+  for (const repeats of [1, 2]) {
+    m.run((asm) => {
+      asm.li(a0, DATA + 0x7f);
+      for (let i = 0; i < repeats; i++) asm.cbo_zero(a0);
+      asm.li(a0, DATA + PAGE);
+      asm.cbo_flush(a0);
+    });
+    assertEquals(m.take(), [(DATA - RAM) / PAGE]);
+  }
+  stopDirtyTracking(m.world, "migration");
+  m.dispose();
+});
