@@ -1,10 +1,9 @@
 /** Scenarios of families 3.3 and 3.4 that concern one access: splitting, results, attributes, the re-entrancy guard. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { AddressSpace } from "../../ecs/address_space.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import type { AccessSize, MmioOps, Region } from "../../ecs/region.ts";
-import { type Access, createWorld, type World } from "../../ecs/world.ts";
+import type { Access } from "../../ecs/world.ts";
 import { Attrs, MemTx } from "../../systems/access.ts";
 import { dispatchRead } from "../../systems/dispatch.ts";
 import { load, peek, read, store, write } from "../../systems/dma.ts";
@@ -12,8 +11,6 @@ import { scopeDepth } from "../../systems/epoch.ts";
 import { audit } from "../../systems/inspect.ts";
 import {
   addSubregion,
-  createAddressSpace,
-  createContainer,
   createMmio,
   createOwner,
   createRam,
@@ -22,24 +19,15 @@ import {
   ramOf,
 } from "../../systems/topology.ts";
 import { transaction, transactionDepth } from "../../systems/transaction.ts";
+import { Stage } from "./machine.ts";
 
 function fail(why: string): never {
   throw new Error(why);
 }
 
-class Machine {
-  readonly faults: Error[] = [];
-  readonly lines: string[] = [];
-  readonly world: World = createWorld({
-    reportFault: (error) => this.faults.push(error),
-    trace: (line) => this.lines.push(line),
-  });
-  readonly owner: Owner = createOwner(this.world, { name: "machine" });
-  readonly root: Region = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-  readonly space: AddressSpace = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
-
-  device(name: string): Owner {
-    return createOwner(this.world, { name, owner: this.owner, device: true });
+class Machine extends Stage {
+  constructor() {
+    super({}, 2 ** 32);
   }
 
   mmio(at: number, ops: MmioOps<undefined>, options: { owner?: Owner; size?: number; guarded?: boolean } = {}): Region {
@@ -216,12 +204,12 @@ Deno.test("S46 a device that reaches its own registers by DMA is refused, and on
   const m = new Machine();
   const results: number[] = [];
   let inner = 0;
-  const nic = m.device("nic");
+  const nic = m.own("nic");
   m.mmio(0x1000, { write: () => void inner++ }, { owner: nic });
   m.mmio(0, { write: () => void results.push(write(m.world, m.space, 0x1000, new Uint8Array(4))) }, { owner: nic });
   for (let i = 0; i < 3; i++) assertEquals(store(m.world, m.space, 0, 4, 1), MemTx.OK);
-  assertEquals([results, inner, m.lines.length], [[4, 4, 4], 0, 1]);
-  assert(/"registers" of "nic"/.test(m.lines[0] ?? ""));
+  assertEquals([results, inner, m.traces.length], [[4, 4, 4], 0, 1]);
+  assert(/"registers" of "nic"/.test(m.traces[0] ?? ""));
   assertEquals(store(m.world, m.space, 0x1000, 4, 1), MemTx.OK);
   assertEquals(inner, 1);
   audit(m.world);
@@ -231,7 +219,7 @@ Deno.test("S48 a region that opted out of the guard may be entered again", () =>
   const m = new Machine();
   let depth = 0;
   let deepest = 0;
-  const device = m.device("lsi");
+  const device = m.own("lsi");
   m.mmio(0, {
     read() {
       deepest = Math.max(deepest, ++depth);
@@ -254,8 +242,8 @@ Deno.test("S49 A → B → A: the second entry of A is refused", () => {
     results.push(m.world.access.result);
     return 0;
   };
-  m.mmio(0, { read: dma("A", 0x1000) }, { owner: m.device("A") });
-  m.mmio(0x1000, { read: dma("B", 0) }, { owner: m.device("B") });
+  m.mmio(0, { read: dma("A", 0x1000) }, { owner: m.own("A") });
+  m.mmio(0x1000, { read: dma("B", 0) }, { owner: m.own("B") });
   load(m.world, m.space, 0, 4);
   assertEquals([calls, results], [["A", "B"], [MemTx.ACCESS_ERROR, MemTx.OK]]);
   assertEquals(m.world.access.result, MemTx.OK, "the inner access does not spoil the outer's result");
@@ -271,7 +259,7 @@ Deno.test("S51 a handler that throws fails its access; guard, scopes and transac
         throw new Error(`no register at ${offset}`);
       });
     },
-  }, { owner: m.device("broken") });
+  }, { owner: m.own("broken") });
   assertEquals(store(m.world, m.space, 0x1008, 4, 0xab), MemTx.ERROR);
   assertEquals([scopeDepth(m.world), transactionDepth(m.world), m.faults.length], [0, 0, 1]);
   const sentence = 'region "registers" of "broken" threw at a write of 0xab in 4 bytes at 0x8: no register at 8';
@@ -282,7 +270,7 @@ Deno.test("S51 a handler that throws fails its access; guard, scopes and transac
 
 Deno.test("S52 a device's own RAM is not guarded", () => {
   const m = new Machine();
-  const device = m.device("dma");
+  const device = m.own("dma");
   m.ram(0x4000, 0x1000, device);
   m.mmio(0, { read: () => (write(m.world, m.space, 0x4000, Uint8Array.of(5)), load(m.world, m.space, 0x4000, 1)) }, {
     owner: device,
@@ -292,7 +280,7 @@ Deno.test("S52 a device's own RAM is not guarded", () => {
 
 Deno.test("S53 the guard is the device's, also for regions of owners below it", () => {
   const m = new Machine();
-  const device = m.device("device");
+  const device = m.own("device");
   const ports = createOwner(m.world, { name: "ports", owner: device });
   let inner = 0;
   m.mmio(0x1000, { read: () => ++inner }, { owner: ports });

@@ -7,13 +7,12 @@ import { type IommuOps, Permission, type Translation } from "../../ecs/iommu.ts"
 import { type IommuEvent, NotifierEvent } from "../../ecs/iommu_notifier.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import type { MmioOps, Region } from "../../ecs/region.ts";
-import { createWorld, type World } from "../../ecs/world.ts";
 import { Attrs, MemTx } from "../../systems/access.ts";
 import { cacheRead, cacheWrite, createCache } from "../../systems/cache.ts";
 import { dispatchRead } from "../../systems/dispatch.ts";
 import { load, peek, read, store, write } from "../../systems/dma.ts";
 import { scopeDepth } from "../../systems/epoch.ts";
-import { drop, InUseError, onFinalize } from "../../systems/finalize.ts";
+import { drop, InUseError } from "../../systems/finalize.ts";
 import { ClosedError, closeHoldings } from "../../systems/holding.ts";
 import { audit } from "../../systems/inspect.ts";
 import {
@@ -33,12 +32,12 @@ import {
   createAlias,
   createContainer,
   createMmio,
-  createOwner,
   createRam,
   delSubregion,
   destroyAddressSpace,
   ramOf,
 } from "../../systems/topology.ts";
+import { Stage } from "./machine.ts";
 
 const PAGE = 0x1000;
 
@@ -56,26 +55,9 @@ const TABLE_OPS: IommuOps<Table> = {
   },
 };
 
-class Machine {
-  readonly faults: Error[] = [];
-  readonly lines: string[] = [];
-  readonly finalized: string[] = [];
-  readonly world: World = createWorld({
-    reportFault: (error) => this.faults.push(error),
-    trace: (line) => this.lines.push(line),
-  });
-  readonly owner: Owner = createOwner(this.world, { name: "machine" });
-  readonly root: Region = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-  readonly memory: AddressSpace = createAddressSpace(this.world, {
-    name: "memory",
-    root: this.root,
-    owner: this.owner,
-  });
-
-  owned(name: string): Owner {
-    const owner = createOwner(this.world, { name, owner: this.owner, device: true });
-    onFinalize(this.world, owner, () => this.finalized.push(name));
-    return owner;
+class Machine extends Stage {
+  constructor() {
+    super({}, 2 ** 32);
   }
 
   ram(at: number, size = 0x10000): Uint8Array {
@@ -96,7 +78,7 @@ class Machine {
     const table: Table = { pages: new Map(), asked: [] };
     const region = createIommu(this.world, { name, size, owner, ops, state: table });
     const space = createAddressSpace(this.world, { name: `${name} dma`, root: region, owner });
-    const enter = (page: number, to: number, permission: number = Permission.READ_WRITE, target = this.memory) =>
+    const enter = (page: number, to: number, permission: number = Permission.READ_WRITE, target = this.space) =>
       table.pages.set(page, { target, hi: 0, lo: to | 0, pageSize: PAGE, permission });
     return { table, region, space, enter };
   }
@@ -113,7 +95,7 @@ Deno.test("an access goes on where its page leads, with what the page allows; el
   assertEquals(m.world.access.result, MemTx.OK);
   assertEquals(store(m.world, space, 0x5010, 4, 9), MemTx.DECODE_ERROR);
   assertEquals(store(m.world, space, 0x6020, 8, 0x1122334455667788n), MemTx.OK);
-  assertEquals(load(m.world, m.memory, 0x4020, 8), 0x1122334455667788n);
+  assertEquals(load(m.world, m.space, 0x4020, 8), 0x1122334455667788n);
   assertEquals([load(m.world, space, 0x6020, 4), m.world.access.result], [0, MemTx.DECODE_ERROR]);
   assertEquals([load(m.world, space, 0x7000, 4), m.world.access.result], [0, MemTx.DECODE_ERROR]);
   assertEquals(table.asked.map(([page, wanted]) => [page, wanted]), [
@@ -207,7 +189,7 @@ Deno.test("pages of any power of two: the low bits stay, halves and all", () => 
   assertEquals(m.faults.length, 4);
   const whole = m.iommu({
     name: "whole",
-    ops: { translate: () => ({ target: m.memory, hi: -1, lo: -1, pageSize: TOP, permission: Permission.READ }) },
+    ops: { translate: () => ({ target: m.space, hi: -1, lo: -1, pageSize: TOP, permission: Permission.READ }) },
   });
   m.ram(0)[5] = 9;
   assertEquals(load(m.world, whole.space, 5, 1), 9);
@@ -253,8 +235,8 @@ Deno.test("nested IOMMUs: each hop is one translation; a cycle is a decode error
     assertEquals(write(m.world, outer.space, 0x2000, new Uint8Array(100)), MemTx.DECODE_ERROR);
     assertEquals(map(m.world, outer.space, 0x2000, 4)?.result, MemTx.DECODE_ERROR);
   }
-  assert(m.lines.length > 0 && m.lines.every((line) => line.includes("leads to itself: refused")));
-  assertEquals(new Set(m.lines).size, m.lines.length, "once per IOMMU");
+  assert(m.traces.length > 0 && m.traces.every((line) => line.includes("leads to itself: refused")));
+  assertEquals(new Set(m.traces).size, m.traces.length, "once per IOMMU");
   assertEquals([scopeDepth(m.world), m.faults], [0, []]);
   audit(m.world);
 });
@@ -275,7 +257,7 @@ Deno.test("a table walk through the IOMMU itself ends at once, however many load
   });
   self.space = space;
   assertEquals([load(m.world, space, 0, 4), m.world.access.result], [0, MemTx.DECODE_ERROR]);
-  assertEquals([calls, m.lines.length], [1, 1]);
+  assertEquals([calls, m.traces.length], [1, 1]);
 });
 
 Deno.test("a model that throws, or that leads to a space that is gone, fails the access and is reported", () => {
@@ -284,7 +266,7 @@ Deno.test("a model that throws, or that leads to a space that is gone, fails the
   destroyAddressSpace(m.world, gone);
   const { space, enter, table } = m.iommu();
   enter(1, 0, Permission.READ, gone);
-  table.pages.set(2, { target: m.memory, hi: 0, lo: 0, pageSize: 0x3000, permission: Permission.READ });
+  table.pages.set(2, { target: m.space, hi: 0, lo: 0, pageSize: 0x3000, permission: Permission.READ });
   for (const page of [1, 2]) {
     assertEquals([load(m.world, space, page * PAGE, 4), m.world.access.result], [0, MemTx.ERROR]);
     assertEquals(read(m.world, space, page * PAGE, new Uint8Array(4)), MemTx.ERROR);
@@ -372,7 +354,7 @@ Deno.test("a cache behind an IOMMU translates each access", () => {
 
 Deno.test("a device behind the IOMMU that is unplugged by its own handler is there until the access is over", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const order: string[] = [];
   const region = m.mmio(0x20000, {
     write: () => {
@@ -398,7 +380,7 @@ Deno.test("S44 an IOMMU with notifiers is not destroyed, nor its space with list
     ops: TABLE_OPS,
     state: { pages: new Map(), asked: [] },
   });
-  const vfio = m.owned("vfio");
+  const vfio = m.own("vfio");
   const notifier = addIommuNotifier(m.world, region, {
     name: "vfio",
     events: NotifierEvent.MAP,
@@ -416,7 +398,7 @@ Deno.test("S44 an IOMMU with notifiers is not destroyed, nor its space with list
 Deno.test("a notifier keeps the IOMMU's device, and ends with its holder or when that is unrealized", () => {
   for (const end of ["drop", "unrealize"] as const) {
     const m = new Machine();
-    const vtd = m.owned("vtd");
+    const vtd = m.own("vtd");
     const changes: number[][] = [];
     const ops = { ...TABLE_OPS, notifiersChanged: (_: Table, ...sets: number[]) => void changes.push(sets) };
     const region = createIommu(m.world, {
@@ -426,7 +408,7 @@ Deno.test("a notifier keeps the IOMMU's device, and ends with its holder or when
       ops,
       state: { pages: new Map(), asked: [] },
     });
-    const vfio = m.owned("vfio");
+    const vfio = m.own("vfio");
     addIommuNotifier(m.world, region, { name: "vfio", events: 3, holder: vfio, notify: () => {} });
     drop(m.world, vtd);
     assertEquals(m.finalized, []);
@@ -533,7 +515,7 @@ Deno.test("replay tells one notifier all that is mapped: page by page, over larg
   enter(2, 0x3000);
   enter(3, 0, Permission.NONE);
   for (let page = 16; page < 32; page++) {
-    table.pages.set(page, { target: m.memory, hi: 0, lo: 0, pageSize: 0x10000, permission: Permission.READ });
+    table.pages.set(page, { target: m.space, hi: 0, lo: 0, pageSize: 0x10000, permission: Permission.READ });
   }
   const heard: number[][] = [];
   const notify = ({ start, end }: IommuEvent) => void heard.push([start, end]);

@@ -5,7 +5,6 @@ import { countEntities, isAlive, StaleHandleError } from "../../ecs/handle.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import { createGuestMemory, OutOfGuestMemoryError } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
-import { createWorld, type World } from "../../ecs/world.ts";
 import { MemTx } from "../../systems/access.ts";
 import { CycleError } from "../../systems/admission.ts";
 import { disposeWorld } from "../../systems/dispose.ts";
@@ -30,33 +29,17 @@ import {
   createAlias,
   createContainer,
   createMmio,
-  createOwner,
   createRam,
   delSubregion,
   ramOf,
   registerListener,
   setAddress,
 } from "../../systems/topology.ts";
+import { Stage } from "./machine.ts";
 
-class Machine {
-  readonly finalized: string[] = [];
-  readonly faults: Error[] = [];
-  readonly world: World = createWorld({ reportFault: (error) => this.faults.push(error) });
-  readonly owner: Owner = createOwner(this.world, { name: "machine" });
-  readonly root: Region = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-  readonly space: AddressSpace = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
-
-  /** An owner that says when it is finalized. Without `above` it is a root. */
-  owned(name: string, above: Owner | undefined = this.owner): Owner {
-    const owner = createOwner(this.world, { name, owner: above, device: true });
-    onFinalize(this.world, owner, () => this.finalized.push(name));
-    return owner;
-  }
-
-  backend(name: string): Owner {
-    const owner = createOwner(this.world, { name });
-    onFinalize(this.world, owner, () => this.finalized.push(name));
-    return owner;
+class Machine extends Stage {
+  constructor() {
+    super({}, 2 ** 32);
   }
 
   container(name: string, owner: Owner): Region {
@@ -76,7 +59,7 @@ Deno.test("S01, S140 a device with its own container finalizes once, in every or
     registerListener(m.world, m.space, { name: "l", commit: () => commits++ });
     const before = countEntities(m.world);
     commits = 0;
-    const device = m.owned("imx7.analog");
+    const device = m.own("imx7.analog");
     const bank = m.container("imx7.analog", device);
     const children = ["analog", "pmu", "digprog"].map((name) => m.mmio(name, device));
     for (let left = 3, code = order; left > 0; left--) {
@@ -92,7 +75,7 @@ Deno.test("S01, S140 a device with its own container finalizes once, in every or
 
 Deno.test("S02, S146 a region in a foreign container keeps its owner; whyAlive names container and address", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const region = m.mmio("registers", device);
   addSubregion(m.world, m.root, 0x4000, region);
   drop(m.world, device);
@@ -109,7 +92,7 @@ Deno.test("S02, S146 a region in a foreign container keeps its owner; whyAlive n
 
 Deno.test("S20, S21 the container's owner finalizes first: the foreign region is released", () => {
   const m = new Machine();
-  const [bridge, device] = [m.owned("bridge"), m.owned("device")];
+  const [bridge, device] = [m.own("bridge"), m.own("device")];
   const window = m.container("window", bridge);
   addSubregion(m.world, window, 0, m.mmio("registers", device));
   drop(m.world, device);
@@ -121,7 +104,7 @@ Deno.test("S20, S21 the container's owner finalizes first: the foreign region is
 
 Deno.test("LC1, LC20 a handler that drops its own device finishes on living state; finalize comes after the scope", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const steps: string[] = [];
   const region = m.mmio("registers", device, () => {
     delSubregion(m.world, m.root, region);
@@ -137,9 +120,9 @@ Deno.test("LC1, LC20 a handler that drops its own device finishes on living stat
 
 Deno.test("S150, LC32 a bridge is unplugged inside of a leaf's handler: all finish after it, leaf, bus, bridge", () => {
   const m = new Machine();
-  const bridge = m.owned("bridge");
-  const bus = m.owned("bus", bridge);
-  const leaf = m.owned("leaf", bus);
+  const bridge = m.own("bridge");
+  const bus = m.own("bus", bridge);
+  const leaf = m.own("leaf", bus);
   const window = m.container("window", bridge);
   const region = m.mmio("registers", leaf, () => {
     delSubregion(m.world, m.root, window);
@@ -155,7 +138,7 @@ Deno.test("S150, LC32 a bridge is unplugged inside of a leaf's handler: all fini
 
 Deno.test("ownership cycles over counted edges are refused, the path named, nothing changed", () => {
   const m = new Machine();
-  const [a, b, c] = [m.owned("A"), m.owned("B"), m.owned("C")];
+  const [a, b, c] = [m.own("A"), m.own("B"), m.own("C")];
   addSubregion(m.world, m.container("a", a), 0, m.container("b", b));
   const inB = m.container("in B", b);
   addSubregion(m.world, inB, 0, m.mmio("c", c));
@@ -187,7 +170,7 @@ Deno.test("the cross-owner sandwich a ∋ b ∋ a is refused at its second slice
 Deno.test("a cycle through an owner above: what pins a child delays its parent", () => {
   const m = new Machine();
   const backend = m.backend("backend");
-  const device = m.owned("device");
+  const device = m.own("device");
   addSubregion(m.world, m.container("of backend", backend), 0, m.mmio("registers", device));
   const error = assertThrows(() => addSubregion(m.world, m.root, 0, m.mmio("memory", backend)), CycleError);
   assertEquals(error.path, ["machine", "backend", "device", "machine"]);
@@ -199,7 +182,7 @@ Deno.test("a cycle through an owner above: what pins a child delays its parent",
 
 Deno.test("an edge to an owner above is not counted: a hart's space on the machine's memory keeps nobody", () => {
   const m = new Machine();
-  const hart = m.owned("hart");
+  const hart = m.own("hart");
   const space = createAddressSpace(m.world, { name: "hart", root: m.root, owner: hart });
   addSubregion(m.world, m.container("view", hart), 0, m.container("of machine", m.owner));
   assertEquals(load(m.world, space, 0, 4), 0);
@@ -210,7 +193,7 @@ Deno.test("an edge to an owner above is not counted: a hart's space on the machi
 
 Deno.test("S145, LC12 a device with a space on its own region finalizes without being realized", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   createAddressSpace(m.world, { name: "own", root: m.container("own", device), owner: device });
   drop(m.world, device);
   assertEquals(m.finalized, ["device"]);
@@ -219,7 +202,7 @@ Deno.test("S145, LC12 a device with a space on its own region finalizes without 
 
 Deno.test("S61 a pin on one's own region keeps a dropped device, whyAlive says so, and its release ends it", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const bar = m.mmio("bar", device);
   reference(m.world, bar, "map", device);
   drop(m.world, device);
@@ -232,7 +215,7 @@ Deno.test("S61 a pin on one's own region keeps a dropped device, whyAlive says s
 Deno.test("S144 a leaked pin of every kind is reported with its kind and holder", () => {
   for (const kind of ["map", "cache", "listener", "callback", "external"] as const) {
     const m = new Machine();
-    const [device, holder] = [m.owned("device"), m.owned("holder")];
+    const [device, holder] = [m.own("device"), m.own("holder")];
     const region = m.mmio("registers", device);
     reference(m.world, region, kind, holder);
     drop(m.world, device);
@@ -247,7 +230,7 @@ Deno.test("S144 a leaked pin of every kind is reported with its kind and holder"
 Deno.test("LC14, S58 pinned RAM outlives its owner, bytes and all; its range is zeroed when the pin is released", () => {
   const m = new Machine();
   const memory = createGuestMemory(0x20000);
-  const device = m.owned("device");
+  const device = m.own("device");
   const ram = createRam(m.world, { name: "bar2", size: 0x1000, owner: device, memory });
   const { bytes, offset } = ramOf(m.world, ram);
   addSubregion(m.world, m.root, 0, ram);
@@ -265,7 +248,7 @@ Deno.test("LC14, S58 pinned RAM outlives its owner, bytes and all; its range is 
 Deno.test("S135 RAM that dies inside a scope keeps its bytes until the scope closes", () => {
   const m = new Machine();
   const memory = createGuestMemory(0x10000);
-  const device = m.owned("device");
+  const device = m.own("device");
   const ram = createRam(m.world, { name: "ram", size: 0x1000, owner: device, memory });
   ramOf(m.world, ram).bytes.fill(7);
   const { offset } = ramOf(m.world, ram);
@@ -280,7 +263,7 @@ Deno.test("S135 RAM that dies inside a scope keeps its bytes until the scope clo
 
 Deno.test("a pin below delays the owner above, which is finalized with it later", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const region = m.mmio("registers", device);
   reference(m.world, region, "cache");
   drop(m.world, m.owner);
@@ -295,7 +278,7 @@ Deno.test("S18 drain in a scope is an immediate error that names the opener; out
   readScope(m.world, "bench", () => {
     assertThrows(() => drain(m.world), DrainInScopeError, 'scope "bench"');
   });
-  const device = m.owned("device");
+  const device = m.own("device");
   const scope = openScope(m.world, "slow reader");
   drop(m.world, device);
   let drained = false;
@@ -311,7 +294,7 @@ Deno.test("a hart that has not caught up delays reclaim; announcing ends the wai
   const m = new Machine();
   const hart = registerReader(m.world, "hart 0");
   announce(m.world, hart);
-  const device = m.owned("device");
+  const device = m.own("device");
   drop(m.world, device);
   assertEquals(m.finalized, []);
   assert(whyAlive(m.world, device).text.includes('reader "hart 0"'));
@@ -323,9 +306,9 @@ Deno.test("a hart that has not caught up delays reclaim; announcing ends the wai
 Deno.test("S139 scopes close in any order: what was retired goes when the oldest that could see it has gone", () => {
   const m = new Machine();
   const [first, second] = [openScope(m.world, "first"), openScope(m.world, "second")];
-  drop(m.world, m.owned("early"));
+  drop(m.world, m.own("early"));
   const third = openScope(m.world, "third");
-  drop(m.world, m.owned("late"));
+  drop(m.world, m.own("late"));
   closeScope(m.world, second);
   assertEquals(m.finalized, []);
   closeScope(m.world, first);
@@ -348,7 +331,7 @@ Deno.test("S141 ten thousand commits under an open scope are all reclaimed when 
 
 Deno.test("S142 a destructor that tries to resurrect, or to change the topology, is reported; finalize happens once", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   onFinalize(m.world, device, () => reference(m.world, device, "external"));
   onFinalize(m.world, device, () => addSubregion(m.world, m.root, 0, m.mmio("x", m.owner)));
   drop(m.world, device);
@@ -372,7 +355,7 @@ Deno.test("a destructor may enqueue: what it drops is finalized in the next batc
 
 Deno.test("S143 dropping twice throws, as does dropping what is static, contained, aliased or a root", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const scope = openScope(m.world, "scope");
   drop(m.world, device);
   assertThrows(() => drop(m.world, device), LifetimeError, '"device" was dropped before');
@@ -391,7 +374,7 @@ Deno.test("S143 dropping twice throws, as does dropping what is static, containe
 
 Deno.test("LC11 an alias whose target is finalized shows a hole", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const ram = createRam(m.world, { name: "ram", size: 0x1000, owner: device });
   addSubregion(
     m.world,
@@ -419,7 +402,7 @@ Deno.test("S147 a stale handle is told by its generation, and the error has the 
 Deno.test("disposeWorld ends everything, whoever counts on it, and a thousand worlds leave nothing behind", () => {
   for (let i = 0; i < 1000; i++) {
     const m = new Machine();
-    const device = m.owned("device");
+    const device = m.own("device");
     const region = m.mmio("registers", device);
     addSubregion(m.world, m.root, 0, region);
     reference(m.world, region, "map");
@@ -434,7 +417,7 @@ Deno.test("S137 a RAM region that is refused takes no memory and leaves no entit
   const m = new Machine();
   const memory = createGuestMemory(0x10000);
   const before = countEntities(m.world);
-  const dead = m.owned("dead");
+  const dead = m.own("dead");
   drop(m.world, dead);
   assertThrows(() => createRam(m.world, { name: "ram", size: 0x1000, owner: dead, memory }), StaleHandleError);
   assertThrows(() => createRam(m.world, { name: "ram", size: 0x20000, owner: m.owner, memory }), OutOfGuestMemoryError);
@@ -443,8 +426,8 @@ Deno.test("S137 a RAM region that is refused takes no memory and leaves no entit
 
 Deno.test("an owner dropped below a dropped owner is finalized once, with it", () => {
   const m = new Machine();
-  const bus = m.owned("bus");
-  const device = m.owned("device", bus);
+  const bus = m.own("bus");
+  const device = m.own("device", bus);
   reference(m.world, device, "map");
   drop(m.world, device);
   drop(m.world, bus);

@@ -22,32 +22,26 @@ import {
   registerListener,
 } from "../../systems/topology.ts";
 
-/** What every scenario stands on: a world that keeps what its model does wrong, and one address space. */
+/** What every scenario stands on: a world that keeps what its model does wrong, one address space, and who has ended. */
 export class Stage {
   readonly faults: Error[] = [];
+  readonly traces: string[] = [];
+  /** Names of owners, in the order of their end. */
+  readonly finalized: string[] = [];
   readonly world: World;
   readonly owner: Owner;
   readonly root: Region;
   readonly space: AddressSpace;
 
   constructor(options: WorldOptions = {}, size: number | bigint = 2n ** 64n) {
-    this.world = createWorld({ reportFault: (error) => this.faults.push(error), ...options });
+    const keep = {
+      reportFault: (error: Error) => this.faults.push(error),
+      trace: (line: string) => this.traces.push(line),
+    };
+    this.world = createWorld({ ...keep, ...options });
     this.owner = createOwner(this.world, { name: "machine" });
     this.root = createContainer(this.world, { name: "system", size, owner: this.owner });
     this.space = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
-  }
-}
-
-export class Machine extends Stage {
-  /** Names of owners, in the order of their end. */
-  readonly finalized: string[] = [];
-  readonly traces: string[];
-  readonly #heard: string[] = [];
-
-  constructor(options: WorldOptions = {}) {
-    const traces: string[] = [];
-    super({ trace: (line) => traces.push(line), ...options });
-    this.traces = traces;
   }
 
   /** An owner below `above`; `undefined`: one of its own, such as a backend. */
@@ -63,6 +57,10 @@ export class Machine extends Stage {
     onFinalize(this.world, owner, () => this.finalized.push(name));
     return owner;
   }
+}
+
+export class Machine extends Stage {
+  readonly #heard: string[] = [];
 
   container(name: string, owner: Owner, size: number | bigint = 0x10000): Region {
     return createContainer(this.world, { name, size, owner });

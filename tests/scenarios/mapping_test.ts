@@ -1,11 +1,10 @@
 /** Scenarios of maps, bounce buffers, caches and finds: S54–S63, S102, LC13, LC14, LC25, LC26, LC29, INV12. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { AddressSpace } from "../../ecs/address_space.ts";
 import { countEntities, isAlive } from "../../ecs/handle.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import type { MmioOps, Region } from "../../ecs/region.ts";
 import { viewPins } from "../../ecs/view_pin.ts";
-import { createWorld, type Policy, type World } from "../../ecs/world.ts";
+import { createWorld, type Policy } from "../../ecs/world.ts";
 import { defineDevice } from "../../machines/devices/define.ts";
 import { MemTx } from "../../systems/access.ts";
 import { cacheRead, cacheWrite, createCache, destroyCache, type TranslationCache } from "../../systems/cache.ts";
@@ -39,30 +38,16 @@ import {
   setAddress,
   setEnabled,
 } from "../../systems/topology.ts";
+import { Stage } from "./machine.ts";
 
-class Machine {
-  readonly finalized: string[] = [];
-  readonly world: World;
-  readonly owner: Owner;
-  readonly root: Region;
-  readonly space: AddressSpace;
-
+class Machine extends Stage {
   constructor(policy: Partial<Policy> = {}) {
-    this.world = createWorld({
+    super({
       policy,
-      reportFault: (error) => {
+      reportFault(error) {
         throw error;
       },
     });
-    this.owner = createOwner(this.world, { name: "machine" });
-    this.root = createContainer(this.world, { name: "system", size: 2 ** 64, owner: this.owner });
-    this.space = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
-  }
-
-  owned(name: string, above: Owner = this.owner): Owner {
-    const owner = createOwner(this.world, { name, owner: above, device: true });
-    onFinalize(this.world, owner, () => this.finalized.push(name));
-    return owner;
   }
 
   ram(at: number, options: { size?: number; owner?: Owner; name?: string } = {}): Region {
@@ -133,7 +118,7 @@ Deno.test("U5 who waits while there is budget is told soon; a wait that was canc
   runBottomHalves(m.world);
   assertEquals(told, ["at once"]);
   const mapping = m.map(0, 4096);
-  const device = m.owned("device");
+  const device = m.own("device");
   wait("of the dead", device);
   const cancelled = wait("cancelled");
   wait("waiting");
@@ -177,7 +162,7 @@ for (const bounceWriteBack of ["mappedRegion", "currentTopology"] as const) {
 Deno.test("S55 a device that is unplugged between map and unmap is there for the data, and gone after", () => {
   const m = new Machine();
   const a = sink();
-  const device = m.owned("device");
+  const device = m.own("device");
   const region = m.mmio(0x1000, a.ops, { owner: device });
   const mapping = m.map(0x1000, 4, { isWrite: true });
   delSubregion(m.world, m.root, region);
@@ -281,7 +266,7 @@ for (const refRule of ["ramSelf", "owner"] as const) {
     const m = new Machine({ refRule });
     const baseline = countEntities(m.world);
     for (let round = 0; round < 5; round++) {
-      const device = m.owned(`ivshmem ${round}`);
+      const device = m.own(`ivshmem ${round}`);
       const bar = m.ram(0x8000, { owner: device, name: "bar2" });
       const mapping = m.map(0x8000, 8, { isWrite: true });
       const stored: number[][] = [];
@@ -326,7 +311,7 @@ Deno.test("S60 what is not mapped cannot be unmapped: twice, in another world, w
 Deno.test("S61, LC13 a device that maps its own registers keeps itself; whyAlive says by what; unrealize would drop it", () => {
   for (const end of ["unmap", "unrealize"] as const) {
     const m = new Machine();
-    const device = m.owned("nic");
+    const device = m.own("nic");
     const bar = m.mmio(0x4000, {}, { owner: device, name: "bar0" });
     const mapping = m.map(0x4010, 4, { isWrite: true, holder: device });
     delSubregion(m.world, m.root, bar);
@@ -345,9 +330,9 @@ Deno.test("S61, LC13 a device that maps its own registers keeps itself; whyAlive
 Deno.test("a mapping ends with its holder: its pin, its budget and itself; nothing is written back", () => {
   const m = new Machine();
   const a = sink();
-  const registers = m.owned("registers");
+  const registers = m.own("registers");
   m.mmio(0, a.ops, { owner: registers });
-  const nic = m.owned("nic");
+  const nic = m.own("nic");
   const mapping = m.map(0, 4096, { isWrite: true, holder: nic });
   assertEquals(map(m.world, m.space, 0, 1), undefined);
   drop(m.world, nic);
@@ -362,7 +347,7 @@ Deno.test("a mapping that ends with its holder may have been written anywhere, a
   const stored: number[][] = [];
   observeStores(m.world, m.ram(0), (offset, length) => stored.push([offset, length]));
   for (const isWrite of [true, false]) {
-    const nic = m.owned("nic");
+    const nic = m.own("nic");
     m.map(0x10, 0x20, { isWrite, holder: nic });
     drop(m.world, nic);
   }
@@ -397,7 +382,7 @@ Deno.test("LC29 a mapping outlives the device whose address space it went throug
   const m = new Machine();
   const a = sink();
   m.mmio(0, a.ops);
-  const nic = m.owned("nic");
+  const nic = m.own("nic");
   const space = createAddressSpace(m.world, { name: "nic dma", root: m.root, owner: nic });
   const mapping = map(m.world, space, 0, 2, { isWrite: true });
   assert(mapping !== undefined);
@@ -473,7 +458,7 @@ Deno.test("S138 data of a bounce buffer goes to the handler, and is stored in no
 
 Deno.test("handlers that map, unmap and unplug while a buffer is filled", () => {
   const m = new Machine();
-  const nic = m.owned("nic");
+  const nic = m.own("nic");
   const inner: (number | undefined)[] = [];
   const region = m.mmio(0, {
     read: () => {
@@ -529,14 +514,14 @@ Deno.test("U7 a cache keeps to attributes and seams: ROM is not written, handler
 
 Deno.test("S63 a cache keeps one old view alive, and none of a hundred others", () => {
   const m = new Machine();
-  const device = m.owned("old");
+  const device = m.own("old");
   const old = m.mmio(0x1000, { read: () => 5 }, { owner: device });
   const caches = [createCache(m.world, m.space, 0x1000, 4), createCache(m.world, m.space, 0x1004, 4)];
   delSubregion(m.world, m.root, old);
   drop(m.world, device);
   const entities = countEntities(m.world);
   for (let i = 0; i < 100; i++) {
-    const passing = m.owned(`passing ${i}`);
+    const passing = m.own(`passing ${i}`);
     const region = m.mmio(0x2000, {}, { owner: passing });
     delSubregion(m.world, m.root, region);
     drop(m.world, passing);
@@ -560,7 +545,7 @@ Deno.test("S63 a cache keeps one old view alive, and none of a hundred others", 
 Deno.test("S29, S26 a ring cache is made anew in commit; with bus mastering off it reads nothing", () => {
   const m = new Machine();
   m.ram(0);
-  const nic = m.owned("nic");
+  const nic = m.own("nic");
   const root = createContainer(m.world, { name: "bus master", size: 2 ** 32, owner: nic });
   const window = createAlias(m.world, { name: "window", target: m.root, offset: 0, size: 2 ** 32, owner: nic });
   addSubregion(m.world, root, 0, window);
@@ -580,7 +565,7 @@ Deno.test("S29, S26 a ring cache is made anew in commit; with bus mastering off 
   assertEquals(ringRead(), MemTx.DECODE_ERROR);
   setEnabled(m.world, window, true);
   assertEquals(ringRead(), MemTx.OK);
-  const bar = m.mmio(0x8000, {}, { owner: m.owned("bridge") });
+  const bar = m.mmio(0x8000, {}, { owner: m.own("bridge") });
   for (const address of [0xf0000000, 0x8000]) setAddress(m.world, bar, address);
   assertEquals(viewPins(m.world).length, 1, "of the latest view");
   audit(m.world);
@@ -591,7 +576,7 @@ Deno.test("S29, S26 a ring cache is made anew in commit; with bus mastering off 
 
 Deno.test("LC15 what is being finalized gets no mapping, cache or find, though it can still be seen through an alias", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const region = createMmio(m.world, { name: "bar", size: 0x100, owner: device, ops: {}, state: undefined });
   const alias = createAlias(m.world, { name: "window", target: region, offset: 0, size: 0x100, owner: m.owner });
   addSubregion(m.world, m.root, 0x1000, alias);
@@ -612,8 +597,8 @@ Deno.test("LC15 what is being finalized gets no mapping, cache or find, though i
 
 Deno.test("a handler that data is written back to ends the holder: its pin is released once", () => {
   const m = new Machine();
-  const nic = m.owned("nic");
-  const target = m.owned("target");
+  const nic = m.own("nic");
+  const target = m.own("target");
   m.mmio(0, { write: () => isAlive(m.world, nic) && drop(m.world, nic) }, { owner: target });
   const mapping = m.map(0, 4, { isWrite: true, holder: nic });
   const other = m.map(0, 4);
@@ -624,7 +609,7 @@ Deno.test("a handler that data is written back to ends the holder: its pin is re
 
 Deno.test("S102 find gives the lowest range that overlaps, clipped, and pins it until it is released", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const low = m.mmio(0x1000, {}, { owner: device, name: "low" });
   m.mmio(0x2000, {}, { name: "high" });
   const found = findSection(m.world, m.space, 0x800, 0x1000);

@@ -1,13 +1,11 @@
 /** Scenarios of RAM kinds and blocks: S03, S04, S07b, S38, S39, S134–S137, LC8, LC27, and RAM that is discarded. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type { AddressSpace } from "../../ecs/address_space.ts";
 import { DirtyClient } from "../../ecs/dirty_bitmap.ts";
 import { countEntities, isAlive } from "../../ecs/handle.ts";
 import type { Owner } from "../../ecs/owner.ts";
 import { createGuestMemory, OutOfGuestMemoryError } from "../../ecs/ram_block.ts";
 import type { AccessSize, Region } from "../../ecs/region.ts";
-import { createWorld, type World } from "../../ecs/world.ts";
 import { MemTx } from "../../systems/access.ts";
 import {
   addDiscardListener,
@@ -20,7 +18,7 @@ import {
 } from "../../systems/discard.ts";
 import { getDirty, resetDirty, setLog } from "../../systems/dirty_log.ts";
 import { load, peek, read, store, write } from "../../systems/dma.ts";
-import { drop, onFinalize } from "../../systems/finalize.ts";
+import { drop } from "../../systems/finalize.ts";
 import { dispatchFind } from "../../systems/find.ts";
 import { ClosedError } from "../../systems/holding.ts";
 import { audit } from "../../systems/inspect.ts";
@@ -30,10 +28,7 @@ import { addRamNotifier, removeRamNotifier } from "../../systems/ram_notifier.ts
 import { readScope } from "../../systems/scope.ts";
 import {
   addSubregion,
-  createAddressSpace,
-  createContainer,
   createMmio,
-  createOwner,
   createRam,
   createRomDevice,
   delSubregion,
@@ -43,19 +38,11 @@ import {
   setEnabled,
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
+import { Stage } from "./machine.ts";
 
-class Machine {
-  readonly faults: Error[] = [];
-  readonly finalized: string[] = [];
-  readonly world: World = createWorld({ reportFault: (error) => this.faults.push(error) });
-  readonly owner: Owner = createOwner(this.world, { name: "machine" });
-  readonly root: Region = createContainer(this.world, { name: "system", size: 2 ** 32, owner: this.owner });
-  readonly space: AddressSpace = createAddressSpace(this.world, { name: "memory", root: this.root, owner: this.owner });
-
-  owned(name: string): Owner {
-    const owner = createOwner(this.world, { name, owner: this.owner, device: true });
-    onFinalize(this.world, owner, () => this.finalized.push(name));
-    return owner;
+class Machine extends Stage {
+  constructor() {
+    super({}, 2 ** 32);
   }
 
   show(at: number, region: Region): Region {
@@ -68,7 +55,7 @@ Deno.test("S03, S04, S07 two machines show the same bytes as RAM of their own; o
   const backend = new Uint8Array(0x1000);
   const machines = [new Machine(), new Machine()];
   const devices = machines.map((m) => {
-    const device = m.owned("ivshmem");
+    const device = m.own("ivshmem");
     m.show(0x8000, createRamPointer(m.world, { name: "bar2", owner: device, bytes: backend }));
     return device;
   });
@@ -91,7 +78,7 @@ Deno.test("S07b five times: two devices on one backend, one unplugged while the 
   const baseline = countEntities(m.world);
   for (let i = 0; i < 5; i++) {
     const [first, second] = ["first", "second"].map((name, at) => {
-      const device = m.owned(name);
+      const device = m.own(name);
       const bar = createRamPointer(m.world, { name: "bar2", owner: device, bytes: backend, memory });
       return { device, bar: m.show(0x8000 * (at + 1), bar) };
     });
@@ -146,7 +133,7 @@ Deno.test("1.2 RAM of a device is reached one access at a time, of any size and 
 
 Deno.test("1.2 a mapping of RAM of a device is a bounce buffer; buffers, debuggers and pins treat it as RAM", () => {
   const m = new Machine();
-  const device = m.owned("device");
+  const device = m.own("device");
   const bytes = new Uint8Array(64);
   const region = m.show(0x1000, createRamDevice(m.world, { name: "bar", owner: device, bytes }));
   const data = Uint8Array.from({ length: 64 }, (_, i) => i);
@@ -170,7 +157,7 @@ Deno.test("1.2 a mapping of RAM of a device is a bounce buffer; buffers, debugge
 
 Deno.test("S39 windows onto a device's memory are switched off and on over its slow registers", () => {
   const m = new Machine();
-  const device = m.owned("vfio");
+  const device = m.own("vfio");
   let slow = 0;
   const ops = { read: () => ++slow };
   const bar = createMmio(m.world, { name: "bar0", size: 0x3000, owner: device, ops, state: undefined });
@@ -205,7 +192,7 @@ Deno.test("S39 windows onto a device's memory are switched off and on over its s
 
 Deno.test("S38 a page that a handler takes away and drops stays until the access is over, and its id is not taken over", () => {
   const m = new Machine();
-  const device = m.owned("cmdqv");
+  const device = m.own("cmdqv");
   const page = createRamDevice(m.world, { name: "vintf page", owner: device, bytes: new Uint8Array(0x1000) });
   const states: boolean[] = [];
   const config = createMmio(m.world, {
@@ -300,8 +287,8 @@ Deno.test("S134 a resize inside of a transaction is seen when that ends", () => 
 Deno.test("1.16 RAM notifiers hear of every block, of those that were there, and of ends while the bytes are there", () => {
   const m = new Machine();
   const heard: string[] = [];
-  const device = m.owned("device");
-  const host = m.owned("host");
+  const device = m.own("device");
+  const host = m.own("host");
   createRam(m.world, { name: "first", size: 0x1000, owner: device });
   const notifier = addRamNotifier(m.world, {
     name: "vfio",
@@ -330,7 +317,7 @@ Deno.test("1.16 RAM notifiers hear of every block, of those that were there, and
 Deno.test("S135, LC27 destroyed RAM is readable until the scope closes; then whoever asks for it is told", () => {
   const m = new Machine();
   const memory = createGuestMemory(0x10000);
-  const device = m.owned("device");
+  const device = m.own("device");
   const ram = createRam(m.world, { name: "ram", size: 0x1000, owner: device, memory });
   const { bytes } = ramOf(m.world, ram);
   readScope(m.world, "host view", () => {
@@ -495,7 +482,7 @@ Deno.test("random changes: each listener knows exactly what is populated of its 
           (code < 2 ? populate : discard)(m.world, ram, first * GRANULE, (end - first) * GRANULE);
           for (let i = first; i < end; i++) code < 2 ? populated.add(i) : populated.delete(i);
         } else if (followers.length < 4) {
-          const holder = m.owned("holder");
+          const holder = m.own("holder");
           const { granules, callbacks } = follower();
           const part = { offset: first * GRANULE, size: (end - first) * GRANULE };
           addDiscardListener(m.world, ram, { name: "follower", ...part, holder, ...callbacks });
