@@ -83,6 +83,7 @@ export class VirtMachine {
   readonly #time: GuestClock;
   /** Not there yet while the board is wired, which moves lines and deadlines. */
   readonly #execution: Execution | undefined;
+  readonly #compiler: BackgroundCompiler | undefined;
   readonly #tree: () => DeviceTree;
   readonly #entropy: EntropySource;
   readonly #serial: HostedCharacterBackend;
@@ -138,7 +139,9 @@ export class VirtMachine {
       });
       const { accelerator = "interp" } = options;
       if (accelerator !== "interp") {
-        harts[0]?.translate(translationOf(options.translation, accelerator === "check"));
+        const translation = translationOf(options.translation, accelerator === "check");
+        harts[0]?.translate(translation);
+        if (!translation.eager) harts[0]?.translateBy(this.#compiler = BackgroundCompiler.start());
       }
       this.#execution = new Execution({
         world,
@@ -173,8 +176,6 @@ export class VirtMachine {
     if (this.#running) throw new MachineError("the machine runs already");
     this.#running = true;
     setGuestRunning(this.world, true, this.owner);
-    const compiler = this.#options.accelerator === "jit" ? BackgroundCompiler.start() : undefined;
-    this.#harts[0]?.translateBy(compiler);
     try {
       for (;;) {
         await this.#execution?.run();
@@ -184,7 +185,6 @@ export class VirtMachine {
         this.#powerOn();
       }
     } finally {
-      compiler?.dispose();
       this.#running = false;
       setGuestRunning(this.world, false, this.owner);
     }
@@ -263,6 +263,7 @@ export class VirtMachine {
 
   #tearDown(): void {
     this.#disposed = true;
+    this.#compiler?.dispose();
     forgetGuest(this.world, this.owner);
     closeGuestMemory(this.memory);
     for (const device of this.#devices().reverse()) unplug(this.world, device);

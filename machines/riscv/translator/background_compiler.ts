@@ -2,6 +2,7 @@
  * Translates batches in a worker, so that the thread that runs the harts only installs them. Where workers are not
  * allowed to be (they need permission to read their files) there is none.
  */
+import { Worker } from "node:worker_threads";
 import type { BatchRequest, CompiledBatch } from "./batch.ts";
 
 /** Compiles elsewhere. */
@@ -19,19 +20,16 @@ export class BackgroundCompiler implements BatchCompiler {
 
   private constructor(worker: Worker) {
     this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<CompiledBatch>) => this.#settle(data);
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.dispose();
-    };
+    worker.on("message", (batch: CompiledBatch) => this.#settle(batch));
+    worker.on("error", () => this.dispose());
+    // A machine that was forgotten must not keep the process alive.
+    worker.unref();
   }
 
-  /** Starts a worker, if that is allowed; it keeps the process alive until {@linkcode dispose}. */
+  /** Starts a worker, if that is allowed; until {@linkcode dispose}. */
   static start(): BackgroundCompiler | undefined {
-    // Not caught: the runtime reports what a worker may not read on standard error, too.
-    if (WORKER.protocol === "file:" && !mayRead(WORKER)) return undefined;
     try {
-      return new BackgroundCompiler(new Worker(WORKER, { type: "module" }));
+      return new BackgroundCompiler(startWorker(new URL("./batch_worker.ts", import.meta.url)));
     } catch {
       return undefined;
     }
@@ -50,7 +48,7 @@ export class BackgroundCompiler implements BatchCompiler {
   dispose(): void {
     if (!this.#isUsable) return;
     this.#isUsable = false;
-    this.#worker.terminate();
+    void this.#worker.terminate();
     this.#settle(undefined);
   }
 
@@ -61,8 +59,8 @@ export class BackgroundCompiler implements BatchCompiler {
   }
 }
 
-const WORKER = new URL("./batch_worker.ts", import.meta.url);
-
-function mayRead(file: URL): boolean {
-  return Deno.permissions.querySync({ name: "read", path: file }).state === "granted";
+/** Only files can be named as they are; for those a missing permission is thrown at once. */
+function startWorker(module: URL): Worker {
+  if (module.protocol === "file:") return new Worker(module);
+  return new Worker(`import(${JSON.stringify(module.href)})`, { eval: true });
 }

@@ -1,12 +1,11 @@
 /** The worker of {@linkcode BackgroundCompiler}: translates batches and compiles them, one after another. */
-import { type BatchRequest, compileBatch, type CompiledBatch } from "./batch.ts";
+import { parentPort } from "node:worker_threads";
+import { compileBaseline } from "./baseline.ts";
+import { type BatchRequest, compileBatch } from "./batch.ts";
+import { WASM_PAGE_BYTES } from "./region_module.ts";
 
-/** What a worker has instead of a window. */
-interface WorkerScope {
-  onmessage: ((event: MessageEvent<BatchRequest>) => void) | null;
-  postMessage(message: CompiledBatch): void;
-}
-
-const scope = self as unknown as WorkerScope;
-
-scope.onmessage = ({ data }) => scope.postMessage(compileBatch(data));
+parentPort?.on("message", (request: BatchRequest) => {
+  const batch = compileBatch(request);
+  if (batch.module) compileBaseline(batch.module, request.memoryBytes / WASM_PAGE_BYTES);
+  parentPort?.postMessage(batch);
+});

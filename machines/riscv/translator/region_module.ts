@@ -12,7 +12,7 @@ import type { Shape } from "./discovery.ts";
 import { LEFT, type Linkage, REGION_SIGNATURE } from "./linkage.ts";
 import { regionCode } from "./region_code.ts";
 
-const WASM_PAGE_BYTES = 65536;
+export const WASM_PAGE_BYTES = 65536;
 const CALLEE = { params: ["i32", "i32", "i64"], results: ["i32"] } as const;
 
 /**
