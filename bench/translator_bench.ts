@@ -16,6 +16,8 @@ const FLAGS =
   "-O2 -fno-math-errno -march=rv64gc -mabi=lp64d -mcmodel=medany -nostdlib -ffreestanding -Wl,--no-warn-rwx-segments"
     .split(" ");
 
+const FREEHOLD = [Deno.execPath(), "run", "-A", "--no-check", MAIN];
+
 interface Emulator {
   readonly name: string;
   command(image: string): string[];
@@ -28,13 +30,11 @@ const EMULATORS: readonly Emulator[] = [
   },
   {
     name: "jit",
-    command: (image) => [Deno.execPath(), "run", "-A", "--no-check", MAIN, "-bios", image, "-nographic"],
+    command: (image) => [...FREEHOLD, "-accel", "jit", "-bios", image, "-nographic"],
   },
   {
     name: "interp",
-    command: (image) => [
-      ...[Deno.execPath(), "run", "-A", "--no-check", MAIN, "-accel", "interp", "-bios", image, "-nographic"],
-    ],
+    command: (image) => [...FREEHOLD, "-accel", "interp", "-bios", image, "-nographic"],
   },
 ];
 

@@ -130,6 +130,8 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     const { writer } = this.#execution.pages;
     for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
     this.decodeSingle(this.base, -1);
+    // All are to be forgotten before they are looked at.
+    this.state.set(at.WINDOWS_USED, BigInt.asUintN(64, -1n));
     const { fillBytes } = this.#execution.exports;
     this.#tlb = options.watch?.flushed
       ? new WatchedTlb(this, options.watch, fillBytes, this.state)

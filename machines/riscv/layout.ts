@@ -106,6 +106,16 @@ export const CSR = {
 export const IDLE_COUNTERS = 0xa00, IDLE_COUNTER_COUNT = 16;
 export const EVENT_SELECTORS = 0xa80, EVENT_SELECTOR_COUNT = 29;
 
+/**
+ * Where translated code accessed memory last, by base register, for loads and for stores: i64 address of the page, or
+ * what no page has; i32 from there to guest memory; i32 0, or −1 if there is none. Nothing changes the TLB while
+ * translated code runs; when it is entered, it forgets those that the i64 in WINDOWS_USED has a bit for.
+ */
+export const WINDOWS = 0xc00, WINDOW_BYTES = 16;
+export const WINDOW_PAGE = 0, WINDOW_DISTANCE = 8, WINDOW_MISSING = 12;
+export const NO_PAGE = -1;
+export const WINDOWS_USED = 0xb80;
+
 /** One bit for each 2 MiB granule (hashed) of which the TLB holds a piece of a larger page. */
 export const SUPERPAGES = 0x1000;
 export const SUPERPAGE_BITS = 1 << 15;

@@ -6,7 +6,7 @@ import { count, type Machine, refund, saved, slotField } from "./handlers.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FIRST_ENTRY } from "./opcodes.ts";
-import { CALL_DEPTH, LEFT } from "./translator/linkage.ts";
+import { CALL_DEPTH, FRESH, LEFT } from "./translator/linkage.ts";
 
 /** In `skip`: a region asks that the interpreter runs the next instruction, or was left for it. No slots lie there. */
 const SKIP_NEXT = -1, JUST_LEFT = -2;
@@ -26,7 +26,7 @@ export function enterRegion(m: Machine, imports: HartImports, region: Prototype,
       when(
         readGlobal(m.entering),
         [set(m.kind, call(imports.checkRegion, m.base, index))],
-        [set(m.kind, callIndirect(region, index, m.base, i32.const(CALL_DEPTH), index))],
+        [set(m.kind, callIndirect(region, index, m.base, i32.const(FRESH + CALL_DEPTH), index))],
       ),
     ]),
     set(m.target, i64.load(m.base, at.PC)),

@@ -82,8 +82,8 @@ export function when(condition: Expr, then: Statements, otherwise: Statements = 
 }
 
 /** A condition that hardly ever holds: the engine is told so. */
-export function whenRarely(condition: Expr, then: Statements): Statement {
-  return { kind: "if", condition, then, else: [], isUnlikely: true };
+export function whenRarely(condition: Expr, then: Statements, otherwise: Statements = []): Statement {
+  return { kind: "if", condition, then, else: otherwise, isUnlikely: true };
 }
 
 /** A block: branching to its label leaves it. */

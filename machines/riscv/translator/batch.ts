@@ -4,7 +4,7 @@
  */
 import { decode } from "../decode.ts";
 import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
-import { type Block, discover, type End, isCall, isReturn, type Shape } from "./discovery.ts";
+import { discover, type End, entriesOf, isCall, isReturn, type Shape } from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
 import { regionModule } from "./region_module.ts";
 
@@ -38,6 +38,8 @@ export interface PageSource {
   readonly entries: ReadonlySet<number>;
   /** Where jumps by register were seen to go, by their places. */
   readonly seen: ReadonlyMap<number, readonly number[]>;
+  /** Accesses that are not to be checked together with later ones. */
+  readonly apart: ReadonlySet<number>;
 }
 
 /** What is known of a region that was translated. */
@@ -96,7 +98,7 @@ function translateBatch(request: BatchRequest): Batch {
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
     const isElsewhere = (place: number) => isTaken.has(place);
     const seenOf = (place: number) => source.seen.get(place) ?? [];
-    const shape = discover(page, view, head, isElsewhere, seenOf, (word) => decode(word, instructionSet));
+    const shape = discover(page, view, head, isElsewhere, seenOf, (word) => decode(word, instructionSet), source.apart);
     if (!shape) continue;
     shapes.push(shape);
     for (const { count } of shape.blocks) room -= count;
@@ -139,10 +141,6 @@ function planOf(shape: Shape): RegionPlan {
 
 function isByRegister(end: End): end is Extract<End, { kind: "jump" }> {
   return end.kind === "jump" && !isCall(end.step.decoded) && !isReturn(end.step.decoded);
-}
-
-function entriesOf({ blocks, entries }: Shape): readonly Block[] {
-  return entries.flatMap((position) => blocks[position] ?? []);
 }
 
 /** A page's slot of a place. */

@@ -1,112 +1,88 @@
 /**
  * Turns a control-flow graph into structured WebAssembly by its dominator tree: a node's code is nested in that of its
  * immediate dominator; a node that several paths lead to follows a block which those paths leave; the target of a
- * backward edge begins a loop (N. Ramsey, "Beyond Relooper", 2022). Edges into the middle of a loop, which have no such
- * form, go by way of a table at the root.
+ * backward edge begins a loop (N. Ramsey, "Beyond Relooper", 2022).
  */
 import type { Local } from "../../wasm/expression.ts";
 import { i32 } from "../../wasm/expression.ts";
-import { block, branch, branchTable, type Label, label, loop, set, type Statements } from "../../wasm/statement.ts";
-
-/** Each node lists the nodes that it may continue at, once for each edge. */
-export type Graph = readonly (readonly number[])[];
+import {
+  block,
+  branch,
+  branchTable,
+  type Label,
+  label,
+  loop,
+  set,
+  type Statements,
+  whenRarely,
+} from "../../wasm/statement.ts";
+import { type Dispatcher, type Graph, ReducibleGraph } from "./loops.ts";
 
 /** The statements of a node; `go` gives those that continue at another node. No path falls off their end. */
 export type NodeCode = (node: number, go: (to: number) => Statements) => Statements;
 
-/** `entry` is a local that says with which of `entries` to begin; it is used up. */
-export function structured(graph: Graph, entries: readonly number[], entry: Local, code: NodeCode): Statements {
-  return new Structure(graph, entries, entry, code).statements();
-}
-
-/** Order and dominators of a graph whose root leads to the entries. */
-interface Order {
-  /** Reverse postorder position of each node; unreachable ones have none. The root is node `graph.length`. */
-  readonly position: readonly (number | undefined)[];
-  readonly nodes: readonly number[];
-  readonly dominator: readonly (number | undefined)[];
+/** `selector` is a local that says with which of `entries` to begin; it is used up. */
+export function structured(graph: Graph, entries: readonly number[], selector: Local, code: NodeCode): Statements {
+  return new Structure(graph, entries, selector, code).statements();
 }
 
 class Structure {
-  readonly #graph: Graph;
-  readonly #entry: Local;
+  readonly #graph: ReducibleGraph;
+  /** The numbers that the selector has for nodes: entries have their positions. */
+  readonly #numbers: Map<number, number> = new Map();
+  readonly #selector: Local;
   readonly #code: NodeCode;
-  readonly #root: number;
-  /** Nodes that the root's table leads to. */
-  readonly #entries: number[];
-  /** Edges that go by way of the root. */
-  readonly #detours: Set<string> = new Set();
-  readonly #order: Order;
-  readonly #rootLabel = label("root");
+  /** All nodes that are reached, the root first, each before those that it dominates. */
+  readonly #order: readonly number[];
+  readonly #position: readonly (number | undefined)[];
   readonly #labels: Label[];
   readonly #loops: (Label | undefined)[];
   /** Forward edges that lead to a node; 2 stands for more. */
   readonly #merges: number[];
   readonly #children: number[][];
 
-  constructor(graph: Graph, entries: readonly number[], entry: Local, code: NodeCode) {
-    this.#graph = graph;
-    this.#entries = [...entries];
-    this.#entry = entry;
+  constructor(graph: Graph, entries: readonly number[], selector: Local, code: NodeCode) {
+    this.#graph = new ReducibleGraph(graph, entries);
+    this.#selector = selector;
     this.#code = code;
-    this.#root = graph.length;
-    this.#order = this.#reduce();
-    this.#labels = graph.map((_, node) => label(`node ${node}`));
-    this.#loops = graph.map(() => undefined);
-    this.#merges = graph.map(() => 0);
-    this.#children = Array.from({ length: graph.length + 1 }, () => []);
-    const fromRoot = this.#entries.length > 1 ? 2 : 1;
-    for (const node of this.#entries) this.#merges[node] = fromRoot;
-    for (const node of this.#order.nodes) {
-      if (node === this.#root) continue;
-      this.#children[this.#order.dominator[node] ?? this.#root]?.push(node);
-      for (const to of this.#direct(node)) {
+    this.#order = this.#sort();
+    const position: (number | undefined)[] = [];
+    this.#order.forEach((node, i) => position[node] = i);
+    this.#position = position;
+    const nodes = Array.from({ length: this.#graph.size }, (_, node) => node);
+    this.#labels = nodes.map((node) => label(`node ${node}`));
+    this.#loops = nodes.map(() => undefined);
+    this.#merges = nodes.map(() => 0);
+    this.#children = nodes.map(() => []);
+    const dominator = this.#dominators();
+    for (const node of this.#order) {
+      if (node !== this.#graph.root) this.#children[dominator[node] ?? this.#graph.root]?.push(node);
+      const dispatcher = this.#graph.dispatcher(node);
+      for (const target of dispatcher?.targets ?? []) this.#number(target);
+      for (const to of this.#graph.successors(node)) {
         if (this.#isBackward(node, to)) this.#loops[to] ??= label(`loop ${to}`);
-        else this.#merges[to] = (this.#merges[to] ?? 0) + 1;
+        // A dispatcher with a choice branches to all of its targets.
+        else this.#merges[to] = (this.#merges[to] ?? 0) + (dispatcher && dispatcher.targets.length > 1 ? 2 : 1);
       }
     }
   }
 
   statements(): Statements {
-    const [first = 0, ...others] = this.#entries;
-    if (others.length === 0) return this.#tree(first);
-    const all = this.#tree(this.#root);
-    return this.#detours.size === 0 ? all : [loop(this.#rootLabel, all)];
+    return this.#tree(this.#graph.root);
   }
 
-  /** Takes edges out of the graph until every loop is entered at its head only. */
-  #reduce(): Order {
-    for (;;) {
-      const order = this.#sort();
-      const dominates = (a: number, b: number | undefined): boolean => {
-        while (b !== undefined && b !== a && b !== this.#root) b = order.dominator[b];
-        return b === a;
-      };
-      const before = this.#detours.size;
-      for (const node of order.nodes) {
-        if (node === this.#root) continue;
-        for (const to of this.#direct(node)) {
-          if ((order.position[to] ?? 0) > (order.position[node] ?? 0) || dominates(to, node)) continue;
-          this.#detours.add(edge(node, to));
-          if (!this.#entries.includes(to)) this.#entries.push(to);
-        }
-      }
-      if (this.#detours.size === before) return order;
-    }
+  #number(node: number): number {
+    const number = this.#numbers.get(node) ?? this.#numbers.size;
+    this.#numbers.set(node, number);
+    return number;
   }
 
-  #successors(node: number): readonly number[] {
-    return node === this.#root ? this.#entries : this.#direct(node);
-  }
-
-  #direct(node: number): readonly number[] {
-    return (this.#graph[node] ?? []).filter((to) => !this.#detours.has(edge(node, to)));
-  }
-
-  #sort(): Order {
+  /** Reverse postorder. */
+  #sort(): readonly number[] {
+    const { root } = this.#graph;
     const postorder: number[] = [];
-    const seen = new Set([this.#root]);
-    const stack = [{ node: this.#root, rest: [...this.#successors(this.#root)] }];
+    const seen = new Set([root]);
+    const stack = [{ node: root, rest: [...this.#graph.successors(root)] }];
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
       const next = top.rest.shift();
       if (next === undefined) {
@@ -114,35 +90,33 @@ class Structure {
         stack.pop();
       } else if (!seen.has(next)) {
         seen.add(next);
-        stack.push({ node: next, rest: [...this.#successors(next)] });
+        stack.push({ node: next, rest: [...this.#graph.successors(next)] });
       }
     }
-    const nodes = postorder.reverse();
-    const position: (number | undefined)[] = [];
-    nodes.forEach((node, i) => position[node] = i);
-    return { nodes, position, dominator: this.#dominators(nodes, position) };
+    return postorder.reverse();
   }
 
   /** Immediate dominators, by intersection until nothing changes (Cooper, Harvey, Kennedy, 2001). */
-  #dominators(nodes: readonly number[], position: readonly (number | undefined)[]): readonly (number | undefined)[] {
-    const predecessors: number[][] = Array.from({ length: this.#root + 1 }, () => []);
-    for (const node of nodes) for (const to of this.#successors(node)) predecessors[to]?.push(node);
+  #dominators(): readonly (number | undefined)[] {
+    const { root, size } = this.#graph;
+    const predecessors: number[][] = Array.from({ length: size }, () => []);
+    for (const node of this.#order) for (const to of this.#graph.successors(node)) predecessors[to]?.push(node);
     const dominator: (number | undefined)[] = [];
-    dominator[this.#root] = this.#root;
-    const above = (node: number) => dominator[node] ?? this.#root;
+    dominator[root] = root;
+    const above = (node: number) => dominator[node] ?? root;
     const meet = (a: number, b: number): number => {
       while (a !== b) {
-        if ((position[a] ?? 0) > (position[b] ?? 0)) a = above(a);
+        if ((this.#position[a] ?? 0) > (this.#position[b] ?? 0)) a = above(a);
         else b = above(b);
       }
       return a;
     };
     for (let changed = true; changed;) {
       changed = false;
-      for (const node of nodes) {
-        if (node === this.#root) continue;
+      for (const node of this.#order) {
+        if (node === root) continue;
         const known = (predecessors[node] ?? []).filter((from) => dominator[from] !== undefined);
-        const found = known.length > 0 ? known.reduce(meet) : this.#root;
+        const found = known.length > 0 ? known.reduce(meet) : root;
         if (dominator[node] !== found) changed = true;
         dominator[node] = found;
       }
@@ -151,14 +125,14 @@ class Structure {
   }
 
   #isBackward(from: number, to: number): boolean {
-    return (this.#order.position[to] ?? 0) <= (this.#order.position[from] ?? 0);
+    return (this.#position[to] ?? 0) <= (this.#position[from] ?? 0);
   }
 
   /** A node, what it dominates, and the loop around both if it begins one. */
   #tree(node: number): Statements {
     const merges = (this.#children[node] ?? [])
       .filter((child) => (this.#merges[child] ?? 0) > 1)
-      .sort((a, b) => (this.#order.position[b] ?? 0) - (this.#order.position[a] ?? 0));
+      .sort((a, b) => (this.#position[b] ?? 0) - (this.#position[a] ?? 0));
     const body = this.#within(node, merges);
     const start = this.#loops[node];
     return start ? [loop(start, body)] : body;
@@ -166,26 +140,38 @@ class Structure {
 
   /** The node's own code in a block for each node that follows it; the last of those is outermost. */
   #within(node: number, [last, ...others]: readonly number[]): Statements {
-    if (last === undefined) return node === this.#root ? this.#choose() : this.#code(node, (to) => this.#go(node, to));
-    return [block(this.#labels[last] ?? this.#rootLabel, this.#within(node, others)), ...this.#tree(last)];
+    if (last !== undefined) return [block(this.#label(last), this.#within(node, others)), ...this.#tree(last)];
+    const dispatcher = this.#graph.dispatcher(node);
+    return dispatcher ? this.#choose(node, dispatcher) : this.#code(node, (to) => this.#go(node, to));
   }
 
-  #choose(): Statements {
-    const labels = this.#entries.map((node) => this.#labels[node] ?? this.#rootLabel);
-    return [branchTable(labels, labels[0] ?? this.#rootLabel, this.#entry)];
+  #choose(node: number, { targets }: Dispatcher): Statements {
+    const [likeliest = 0, ...others] = targets;
+    const onward = this.#follow(node, this.#graph.next(node, likeliest));
+    if (others.length === 0) return onward;
+    const first = this.#label(this.#graph.next(node, likeliest));
+    const labels = Array.from(this.#numbers, () => first);
+    for (const target of others) labels[this.#number(target)] = this.#label(this.#graph.next(node, target));
+    const choice = branchTable(labels, first, this.#selector);
+    if (node === this.#graph.root) return [choice];
+    return [whenRarely(i32.ne(this.#selector, i32.const(this.#number(likeliest))), [choice]), ...onward];
   }
 
   #go(from: number, to: number): Statements {
-    if (this.#detours.has(edge(from, to))) {
-      return [set(this.#entry, i32.const(this.#entries.indexOf(to))), branch(this.#rootLabel)];
-    }
+    const next = this.#graph.next(from, to);
+    const way = this.#follow(from, next);
+    return next === to ? way : [set(this.#selector, i32.const(this.#number(to))), ...way];
+  }
+
+  #follow(from: number, to: number): Statements {
     const start = this.#loops[to];
     if (start && this.#isBackward(from, to)) return [branch(start)];
-    const target = this.#labels[to];
-    return (this.#merges[to] ?? 0) > 1 && target ? [branch(target)] : this.#tree(to);
+    return (this.#merges[to] ?? 0) > 1 ? [branch(this.#label(to))] : this.#tree(to);
   }
-}
 
-function edge(from: number, to: number): string {
-  return `${from}>${to}`;
+  #label(node: number): Label {
+    const found = this.#labels[node];
+    if (!found) throw new Error(`the graph has no node ${node}`);
+    return found;
+  }
 }

@@ -41,6 +41,8 @@ export interface Shape {
   readonly blocks: readonly Block[];
   /** Blocks where the region can be entered, by position; the head's first. */
   readonly entries: readonly number[];
+  /** Places of accesses that are not to be checked together with later ones. */
+  readonly apart: ReadonlySet<number>;
 }
 
 export interface Block {
@@ -49,6 +51,18 @@ export interface Block {
   readonly end: End;
   /** Instructions that it retires. */
   readonly count: number;
+}
+
+/** Where the region can be entered, the head first. */
+export function entriesOf({ blocks, entries }: Shape): readonly Block[] {
+  return entries.flatMap((position) => blocks[position] ?? []);
+}
+
+/** From the head of a loop to the block that leads back there, as far as the order of the program tells. */
+export function loopsOf(blocks: readonly Block[]): { from: number; to: number }[] {
+  return blocks.flatMap(({ offset, end }) =>
+    end.kind !== "jump" && end.to <= offset ? [{ from: end.to, to: offset }] : []
+  );
 }
 
 /** A register that holds a return address by convention (unprivileged specification, table "Return-address hints"). */
@@ -81,6 +95,7 @@ export function discover(
   isElsewhere: (offset: number) => boolean,
   seenOf: (offset: number) => readonly number[],
   decode: (word: number) => Decoded | undefined,
+  apart: ReadonlySet<number>,
 ): Shape | undefined {
   const steps = new Map<number, Step>();
   const leaders = new Set<number>(), entries = new Set([head]);
@@ -110,7 +125,8 @@ export function discover(
   const places = [...leaders].filter((leader) => steps.has(leader));
   const blocks = places.map((leader) => blockAt(leader, steps, leaders, seenOf));
   if (!steps.has(head)) return undefined;
-  return { page, blocks, entries: [...entries].map((offset) => places.indexOf(offset)).filter((block) => block >= 0) };
+  const positions = [...entries].map((offset) => places.indexOf(offset)).filter((block) => block >= 0);
+  return { page, blocks, entries: positions, apart };
 }
 
 function stepAt(

@@ -8,6 +8,8 @@ export const LEFT = 0, INTERPRET = 1;
 export const REGION_SIGNATURE = { params: ["i32", "i32", "i32"], results: ["i32"] } as const;
 /** Guest calls that nest as calls on the host's stack. */
 export const CALL_DEPTH = 256;
+/** Added to the depth by who is not translated code: the TLB may have changed. */
+export const FRESH = 0x10000;
 
 /** What the regions of a module share. Functions: (base, depth, target) → LEFT or INTERPRET, after running the region there, if any. */
 export interface Linkage {
@@ -21,4 +23,11 @@ export interface Linkage {
   readonly enter: Callee;
   /** The same, and the host's stack does not grow. */
   readonly follow: Callee;
+  /** (base): empties the windows. */
+  readonly forget: Callee;
+  /**
+   * (base, table, window, slot, first address, last address) → whether the window now serves all of an access, or of
+   * several that are made from the slot on. Pages that don't follow each other in guest memory, too, are none.
+   */
+  readonly claim: Callee;
 }

@@ -17,18 +17,23 @@ import {
 import * as at from "../layout.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
+import { budgetChecks } from "./budget.ts";
 import { CALL_DEPTH, INTERPRET, LEFT, type Linkage } from "./linkage.ts";
 import { structured } from "./control_flow.ts";
-import { type Block, isCall, isReturn, type Shape, type Step } from "./discovery.ts";
+import { type Block, entriesOf, isCall, isReturn, type Shape, type Step } from "./discovery.ts";
+import { groupsOf } from "./access.ts";
 import { RegionState } from "./region_state.ts";
-import { bound, type FloatUnit, stepCode } from "./step_code.ts";
+import { type BlockState, bound, stepCode } from "./step_code.ts";
 
 export function regionCode(
   f: FunctionBuilder,
-  { page, blocks, entries }: Shape,
+  shape: Shape,
   linkage: Linkage,
 ): Statements {
-  const region = new RegionState(f, blocks, linkage);
+  const { page } = shape;
+  const blocks = shape.blocks.toSorted((a, b) => a.offset - b.offset);
+  const entries = entriesOf(shape).map((entry) => blocks.indexOf(entry));
+  const region = new RegionState(f, shape, linkage);
   const nodes = new Map(blocks.map(({ offset }, node) => [offset, node]));
   const inside = (...places: number[]) => places.map((place) => nodes.get(place)).filter((node) => node !== undefined);
   const graph = blocks.map(({ end }) => {
@@ -36,7 +41,7 @@ export function regionCode(
     if (end.kind === "branch") return inside(end.to, end.otherwise);
     return isCall(end.step.decoded) ? inside(end.step.offset + end.step.decoded.length) : inside(...end.seen);
   });
-  const slotOf = (offset: number) => page + (offset << at.SLOT_SHIFT);
+  const checks = budgetChecks(graph, entries, blocks.map(({ count }) => count));
   const code = (node: number, go: (to: number) => Statements): Statements => {
     const one = blocks[node];
     if (!one) throw new Error(`the region has no block ${node}`);
@@ -44,7 +49,14 @@ export function regionCode(
       const target = nodes.get(offset);
       return target === undefined ? region.leaveFor(region.addressOf(offset)) : go(target);
     };
-    return blockCode(region, one, to, (place) => calleeCode(region, linkage, page, place), slotOf);
+    return blockCode(
+      region,
+      one,
+      checks.get(node),
+      to,
+      (place) => calleeCode(region, linkage, page, place),
+      shape.apart,
+    );
   };
   const { base, depth, target } = region;
   const departure = [...region.spill(), store.i64(base, target, at.PC)];
@@ -75,21 +87,22 @@ export function regionCode(
 /** The statements that run the callee at `target`, which is at a place in this page or anywhere, and set `status`. */
 type CalleeCode = (place: number | undefined) => Statements;
 
-/** The budget is paid for the whole block at its head; exits refund what has not been started. */
+/** `need` is what the budget must suffice for from here on, if that is to be made sure of here. */
 function blockCode(
   region: RegionState,
   { offset, steps, end, count }: Block,
+  need: number | undefined,
   to: (offset: number) => Statements,
   callee: CalleeCode,
-  slotOf: (offset: number) => number,
+  apart: ReadonlySet<number>,
 ): Statements {
-  const float: FloatUnit = { isOn: false, isDirty: false };
+  const state: BlockState = { isFloatOn: false, isFloatDirty: false, groups: groupsOf(steps, apart) };
   const { budget } = region;
   return [
+    ...(need === undefined ? [] : region.exitIf(i32.lt_s(budget, i32.const(need)), offset, 0)),
     set(budget, i32.sub(budget, i32.const(count))),
-    ...region.exitIf(i32.lt_s(budget, i32.const(0)), offset, count),
-    ...steps.flatMap((step, i) => stepCode(region, step, count - i, float)),
-    ...endCode(region, end, to, callee, slotOf),
+    ...steps.flatMap((step, i) => stepCode(region, step, count - i, state)),
+    ...endCode(region, end, to, callee),
   ];
 }
 
@@ -98,7 +111,6 @@ function endCode(
   end: Block["end"],
   to: (offset: number) => Statements,
   callee: CalleeCode,
-  slotOf: (offset: number) => number,
 ): Statements {
   if (end.kind === "goto") return to(end.to);
   const { step } = end;
@@ -111,7 +123,7 @@ function endCode(
   if (s.shape !== "jump") throw new Error(`${decoded.instruction.name} does not jump`);
   const target = end.to === undefined ? bound(region, step, s.target) : region.addressOf(end.to);
   if (isReturn(decoded)) return region.leaveFor(target, region.back);
-  if (!isCall(decoded)) return jumpCode(region, target, end.seen, slotOf(offset), to);
+  if (!isCall(decoded)) return jumpCode(region, target, end.seen, region.slotOf(offset), to);
   return callCode(region, step, target, to, callee(end.to));
 }
 

@@ -11,6 +11,7 @@ import { parameter } from "../page_walk.ts";
 import type { Shape } from "./discovery.ts";
 import { LEFT, type Linkage, REGION_SIGNATURE } from "./linkage.ts";
 import { regionCode } from "./region_code.ts";
+import { defineWindows } from "./windows.ts";
 
 export const WASM_PAGE_BYTES = 65536;
 const CALLEE = { params: ["i32", "i32", "i64"], results: ["i32"] } as const;
@@ -34,9 +35,10 @@ export function regionModule(
     if (!MULTIPLY.has(name)) intrinsics.set(name, module.importFunction(name, signature));
   }
   const log = isChecked ? module.importFunction("logStore", { params: ["i32"] }) : undefined;
+  const straddles = module.importFunction("straddles", { params: ["i32"] });
   // Multiplications are the module's own, so that the engine can inline them.
   for (const [name, callee] of defineMultiply(module)) intrinsics.set(name, callee);
-  const linkage = { flags, hart, log, ...defineLinkage(module, hart) };
+  const linkage = { flags, hart, log, ...defineLinkage(module, hart), ...defineWindows(module, straddles) };
   const meaning = {
     operand: (name: string) => {
       throw new Error(`operand "${name}" was left unbound`);
@@ -65,7 +67,7 @@ function intrinsicsOf(regions: readonly Shape[]): ReadonlyMap<string, Signature>
   return found;
 }
 
-function defineLinkage(module: ModuleBuilder, hart: number | undefined): Omit<Linkage, "flags" | "hart" | "log"> {
+function defineLinkage(module: ModuleBuilder, hart: number | undefined): Pick<Linkage, "region" | "enter" | "follow"> {
   const region = module.prototype("region", REGION_SIGNATURE);
   const enter = module.function("enter", CALLEE, (f) => {
     const base = parameter(f, 0), depth = parameter(f, 1);

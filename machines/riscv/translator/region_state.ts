@@ -14,13 +14,16 @@ import {
   type Statement,
   type Statements,
   store,
+  when,
 } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { layoutOf, registerFiles } from "../operands.ts";
 import { parameter } from "../page_walk.ts";
 import { INSTRUCTIONS } from "../table.ts";
-import type { Block, Step } from "./discovery.ts";
-import type { Linkage } from "./linkage.ts";
+import type { Block, Shape, Step } from "./discovery.ts";
+import { FRESH, type Linkage } from "./linkage.ts";
+import { windowsOf } from "./access.ts";
+import { windowOf } from "./windows.ts";
 
 /** Bits of an exit code: the place in the page, and above them what goes back to the budget. */
 const PLACE_BITS = 12;
@@ -32,14 +35,6 @@ interface Register {
   readonly local: Local;
   readonly field: number;
   readonly isWritten: boolean;
-}
-
-/** A page that was found in the TLB. Nothing in a region, nor what it calls, changes the TLB. */
-export interface Window {
-  /** i64: the page's virtual address. */
-  readonly page: Local;
-  /** i32: from virtual address to guest memory. */
-  readonly distance: Local;
 }
 
 export class RegionState {
@@ -61,20 +56,27 @@ export class RegionState {
   readonly place: Local;
   readonly old: Local;
   readonly status: Local;
+  /** i32: from a virtual address to guest memory. */
+  readonly distance: Local;
   readonly rm: Local;
-  /** Pages that accesses by one register went to last: key is the register and the table. */
-  readonly #windows: ReadonlyMap<string, Window>;
+  /** Windows in which single accesses look first. */
+  readonly #windows: ReadonlySet<number>;
   /** Leaves in the middle of a block: the interpreter runs the instruction at `place`. */
   readonly exit: Label = label("exit");
   /** Leaves for `target`; `back` where it is probably a caller. */
   readonly leave: Label = label("leave");
   readonly back: Label = label("back");
+  readonly #f: FunctionBuilder;
+  readonly #decodedPage: number;
+  readonly #anchors: Map<number, Local> = new Map();
   readonly #registers: ReadonlyMap<string, Register>;
   readonly #hart: number | undefined;
   readonly #log: Callee | undefined;
   readonly flags: Global;
 
-  constructor(f: FunctionBuilder, blocks: readonly Block[], linkage: Linkage) {
+  constructor(f: FunctionBuilder, { page, blocks }: Shape, readonly linkage: Linkage) {
+    this.#f = f;
+    this.#decodedPage = page;
     this.flags = linkage.flags;
     this.#log = linkage.log;
     this.base = parameter(f, 0);
@@ -90,8 +92,9 @@ export class RegionState {
     this.old = f.local("i64");
     this.status = f.local("i32");
     this.rm = f.local("i32");
+    this.distance = f.local("i32");
     this.#registers = registersOf(f, blocks);
-    this.#windows = windowsOf(f, blocks);
+    this.#windows = windowsOf(blocks);
   }
 
   read(file: File, number: number): Expr {
@@ -104,18 +107,32 @@ export class RegionState {
     return file === "x" && number === 0 ? [] : [set(this.#register(file, number).local, value)];
   }
 
-  /** Where accesses by this register to this table went last, if the region remembers that. */
-  window(register: number, table: number): Window | undefined {
-    return this.#windows.get(windowKey(register, table));
+  /** Whether single accesses by this register to this table look first where the last one went. */
+  remembers(register: number, table: number): boolean {
+    return this.#windows.has(windowOf(register, table));
+  }
+
+  /** i32: where the base register of a group of accesses points to in guest memory. */
+  anchor(window: number): Local {
+    const anchor = this.#anchors.get(window) ?? this.#f.local("i32");
+    this.#anchors.set(window, anchor);
+    return anchor;
+  }
+
+  /** The decoded slot of a place. */
+  slotOf(offset: number): number {
+    return this.#decodedPage + (offset << at.SLOT_SHIFT);
   }
 
   /** Takes over the hart's state; PC is in the page. */
   enter(): Statements {
     return [
-      // No page has this address.
-      ...[...this.#windows.values()].map(({ page }) => set(page, i64.const(1))),
       // A constant spares the engine's bounds checks of registers.
       ...(this.#hart === undefined ? [] : [set(this.base, i32.const(this.#hart))]),
+      when(i32.ge_u(this.depth, i32.const(FRESH)), [
+        set(this.depth, i32.sub(this.depth, i32.const(FRESH))),
+        when(i64.ne(i64.load(this.base, at.WINDOWS_USED), i64.const(0)), [run(this.linkage.forget, this.base)]),
+      ]),
       set(this.page, i64.and(i64.load(this.base, at.PC), i64.const(-at.PAGE_BYTES))),
       set(this.tlb, i32.load(this.base, at.DATA_TLB)),
       ...this.reload(),
@@ -205,28 +222,4 @@ function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<
     isWritten,
   }]);
   return new Map(registers);
-}
-
-/** Accesses from which on it pays to remember the page; one in a loop counts as that many. */
-const WINDOW_FROM = 6;
-
-const windowKey = (register: number, table: number) => `${register}/${table}`;
-
-/** Windows for the registers by which memory is accessed often. */
-function windowsOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<string, Window> {
-  const loops = blocks.flatMap(({ offset, end }) =>
-    end.kind !== "jump" && end.to <= offset ? [{ from: end.to, to: offset }] : []
-  );
-  const counts = new Map<string, number>();
-  for (const { offset, steps } of blocks) {
-    const isLooping = loops.some(({ from, to }) => offset >= from && offset <= to);
-    for (const { decoded } of steps) {
-      const { shape } = decoded.instruction.semantics;
-      if (shape !== "load" && shape !== "store") continue;
-      const key = windowKey(decoded.rs1, shape === "load" ? at.READ_TABLE : at.WRITE_TABLE);
-      counts.set(key, (counts.get(key) ?? 0) + (isLooping ? WINDOW_FROM : 1));
-    }
-  }
-  const often = [...counts].filter(([, count]) => count >= WINDOW_FROM);
-  return new Map(often.map(([key]) => [key, { page: f.local("i64"), distance: f.local("i32") }]));
 }

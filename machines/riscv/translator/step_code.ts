@@ -1,19 +1,21 @@
 /** The statements of one translated instruction, made from its semantics: the twin of the interpreter's handlers. */
-import { choose, type Expr, i32, i64, type Local, tee } from "../../wasm/expression.ts";
+import { choose, type Expr, i32, i64 } from "../../wasm/expression.ts";
 import { readGlobal } from "../../wasm/module.ts";
-import { set, type Statement, type Statements, store, when, whenRarely } from "../../wasm/statement.ts";
+import { set, type Statement, type Statements, store, when } from "../../wasm/statement.ts";
 import { replaceOperands } from "../../wasm/rewrite.ts";
 import type { Decoded } from "../decode.ts";
 import type { Semantics } from "../instruction.ts";
 import * as at from "../layout.ts";
-import { tlbOffset } from "../translate.ts";
+import { accessOf, type Group, locate } from "./access.ts";
 import type { Step } from "./discovery.ts";
 import type { RegionState } from "./region_state.ts";
 
-/** What is known of the floating-point unit at a point of a block. */
-export interface FloatUnit {
-  isOn: boolean;
-  isDirty: boolean;
+/** What is known at a point of a block. */
+export interface BlockState {
+  /** The floating-point unit has been found to be on; it is marked as dirty. */
+  isFloatOn: boolean;
+  isFloatDirty: boolean;
+  readonly groups: ReadonlyMap<Step, Group>;
 }
 
 type Shape<S extends Semantics["shape"]> = Extract<Semantics, { shape: S }>;
@@ -64,22 +66,22 @@ function isZero(e: Expr | undefined): boolean {
 }
 
 /** `left` is how many instructions of the block have not begun, this one included. */
-export function stepCode(region: RegionState, step: Step, left: number, float: FloatUnit): Statements {
+export function stepCode(region: RegionState, step: Step, left: number, state: BlockState): Statements {
   const { decoded } = step;
   const s = decoded.instruction.semantics;
   switch (s.shape) {
     case "compute":
       return region.write("x", decoded.rd, bound(region, step, s.result));
     case "load":
-      return loadCode(region, step, s, left, float);
+      return loadCode(region, step, s, left, state);
     case "store":
-      return storeCode(region, step, s, left, float);
+      return storeCode(region, step, s, left, state);
     case "atomic":
     case "loadReserved":
     case "storeConditional":
       return atomicCode(region, step, s, left);
     case "float":
-      return floatCode(region, step, s, left, float);
+      return floatCode(region, step, s, left, state);
     case "system":
       // Fences: stores are seen at once, and decoded and translated code follows them.
       return [];
@@ -88,57 +90,29 @@ export function stepCode(region: RegionState, step: Step, left: number, float: F
   }
 }
 
-interface Access {
-  readonly register: number;
-  readonly distance: number;
-  readonly bytes: number;
-  readonly table: number;
-  /** Misaligned ones leave the region. */
-  readonly isAligned: boolean;
+function locateStep(region: RegionState, step: Step, left: number, { groups }: BlockState): Statements {
+  const access = accessOf(step);
+  if (!access) throw new Error(`${step.decoded.instruction.name} does not access memory`);
+  return locate(region, step, access, left, groups.get(step));
 }
 
-/** Leaves the guest memory address of an access in `entry`, or leaves the region if the TLB does not know it. */
-function locate(region: RegionState, step: Step, access: Access, left: number): Statements {
-  const { register, distance, bytes, table, isAligned } = access;
-  const { entry, tlb } = region;
-  const base = region.read("x", register);
-  const isPlain = distance === 0 && base.kind === "local";
-  const address: Local = isPlain ? base : region.address;
-  const first: Statements = isPlain ? [] : [set(region.address, fold(i64.add(base, i64.const(distance))))];
-  const last = bytes === 1 || isAligned ? address : i64.add(address, i64.const(bytes - 1));
-  // A misaligned address differs from the entry's tag in the bits that the mask keeps.
-  const page = i64.and(last, i64.const(isAligned ? -at.PAGE_BYTES | (bytes - 1) : -at.PAGE_BYTES));
-  const tag = i64.load(tee(entry, i32.add(tlb, tlbOffset(address))), table);
-  const look = region.exitIf(i64.ne(tag, page), step.offset, left);
-  const found = i32.load(entry, table + 8);
-  const window = isAligned ? undefined : region.window(register, table);
-  if (!window) return [...first, ...look, set(entry, i32.add(i32.wrap_i64(address), found))];
-  return [
-    ...first,
-    whenRarely(i64.ne(page, window.page), [...look, set(window.distance, found), set(window.page, page)]),
-    set(entry, i32.add(i32.wrap_i64(address), window.distance)),
-  ];
-}
-
-function loadCode(region: RegionState, step: Step, s: Shape<"load">, left: number, float: FloatUnit): Statements {
-  const { rd, rs1, imm } = step.decoded;
+function loadCode(region: RegionState, step: Step, s: Shape<"load">, left: number, state: BlockState): Statements {
+  const { rd } = step.decoded;
   const isFloat = s.file === "f";
   const value = (s.signed && !isFloat ? loads.signed : loads.unsigned)[s.bytes](region.entry);
-  const access = { register: rs1, distance: imm, bytes: s.bytes, table: at.READ_TABLE, isAligned: false };
   return [
-    ...(isFloat ? requireFloat(region, step, left, float) : []),
-    ...locate(region, step, access, left),
+    ...(isFloat ? requireFloat(region, step, left, state) : []),
+    ...locateStep(region, step, left, state),
     ...region.write(s.file, rd, isFloat && s.bytes === 4 ? i64.or(value, NAN_BOX) : value),
-    ...(isFloat ? dirtyFloat(region, float) : []),
+    ...(isFloat ? dirtyFloat(region, state) : []),
   ];
 }
 
-function storeCode(region: RegionState, step: Step, s: Shape<"store">, left: number, float: FloatUnit): Statements {
-  const { rs1, rs2, imm } = step.decoded;
-  const access = { register: rs1, distance: imm, bytes: s.bytes, table: at.WRITE_TABLE, isAligned: false };
+function storeCode(region: RegionState, step: Step, s: Shape<"store">, left: number, state: BlockState): Statements {
+  const { rs2 } = step.decoded;
   return [
-    ...(s.file === "f" ? requireFloat(region, step, left, float) : []),
-    ...locate(region, step, access, left),
+    ...(s.file === "f" ? requireFloat(region, step, left, state) : []),
+    ...locateStep(region, step, left, state),
     ...region.logStore(),
     stores[s.bytes](region.entry, region.read(s.file, rs2)),
   ];
@@ -190,21 +164,21 @@ function atomicCode(
   return code;
 }
 
-function floatCode(region: RegionState, step: Step, s: Shape<"float">, left: number, float: FloatUnit): Statements {
+function floatCode(region: RegionState, step: Step, s: Shape<"float">, left: number, state: BlockState): Statements {
   const { rd } = step.decoded;
   const value = bound(region, step, s.result, { rm: region.rm });
   return [
-    ...requireFloat(region, step, left, float),
+    ...requireFloat(region, step, left, state),
     ...(s.rounds ? roundingMode(region, step.decoded, step, left) : []),
     ...(s.file === "x" ? [set(region.status, readGlobal(region.flags))] : []),
     ...(s.file === "x" && rd === 0 ? [set(region.old, value)] : region.write(s.file, rd, value)),
-    ...(s.file === "f" ? dirtyFloat(region, float) : dirtyByFlags(region, float)),
+    ...(s.file === "f" ? dirtyFloat(region, state) : dirtyByFlags(region, state)),
   ];
 }
 
 /** What gives an integer makes the unit dirty only by a flag that was not set. */
-function dirtyByFlags(region: RegionState, float: FloatUnit): Statements {
-  if (float.isDirty) return [];
+function dirtyByFlags(region: RegionState, state: BlockState): Statements {
+  if (state.isFloatDirty) return [];
   return [when(i32.ne(readGlobal(region.flags), region.status), [store.i32(region.base, i32.const(3), at.FS)])];
 }
 
@@ -218,14 +192,14 @@ function roundingMode(region: RegionState, { rm }: Decoded, step: Step, left: nu
 }
 
 /** Nothing in a region turns the unit off, so that a block looks once. */
-function requireFloat(region: RegionState, step: Step, left: number, float: FloatUnit): Statements {
-  if (float.isOn) return [];
-  float.isOn = true;
+function requireFloat(region: RegionState, step: Step, left: number, state: BlockState): Statements {
+  if (state.isFloatOn) return [];
+  state.isFloatOn = true;
   return region.exitIf(i32.eqz(i32.load(region.base, at.FS)), step.offset, left);
 }
 
-function dirtyFloat(region: RegionState, float: FloatUnit): Statements {
-  if (float.isDirty) return [];
-  float.isDirty = true;
+function dirtyFloat(region: RegionState, state: BlockState): Statements {
+  if (state.isFloatDirty) return [];
+  state.isFloatDirty = true;
   return [store.i32(region.base, i32.const(3), at.FS)];
 }

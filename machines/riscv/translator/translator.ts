@@ -21,6 +21,7 @@ import {
   slotOf,
 } from "./batch.ts";
 import { isCall, isReturn } from "./discovery.ts";
+import { FRESH } from "./linkage.ts";
 import { granulesOf } from "./granules.ts";
 import { type CompiledModule, type Region, RegionCache } from "./region_cache.ts";
 import { type RegionFunction, SelfCheck } from "./self_check.ts";
@@ -79,6 +80,8 @@ export class Translator {
   readonly #hot: Set<number> = new Set();
   /** Where register jumps went, by their slots: places in the same page. */
   readonly #seen: Map<number, Set<number>> = new Map();
+  /** By page, places of accesses that were found to be in other pages than what follows them. */
+  readonly #apart: Map<number, Set<number>> = new Map();
   /** Regions to be translated anew. */
   readonly #stale: Set<Region> = new Set();
   #options: TranslatorOptions | undefined;
@@ -109,6 +112,7 @@ export class Translator {
     this.#clear();
     this.#hot.clear();
     this.#seen.clear();
+    this.#apart.clear();
   }
 
   /** Says which harts there are, by their bases. */
@@ -145,7 +149,7 @@ export class Translator {
    */
   check(base: number, index: number, again: () => void): number {
     const region = this.table.get(index) as RegionFunction;
-    return this.#selfCheck ? this.#selfCheck.run(base, index, region, again) : region(base, 0, index);
+    return this.#selfCheck ? this.#selfCheck.run(base, index, region, again) : region(base, FRESH, index);
   }
 
   /** Control has often come to this slot; the last time perhaps from the register jump in slot `jump`. */
@@ -174,6 +178,20 @@ export class Translator {
     this.#stale.add(region);
     this.#hot.add(slotOf(region));
     return true;
+  }
+
+  /** Has the regions with this access translated anew, without relying on what follows to be in the same page. */
+  #split(slot: number): void {
+    const page = this.#pages.pageAt(slot);
+    if (page === undefined) return;
+    const place = (slot - page) >>> at.SLOT_SHIFT;
+    const apart = this.#apart.get(page) ?? new Set();
+    this.#apart.set(page, apart.add(place));
+    for (const region of this.#cache.of(page)) {
+      if ((region.granules & granulesOf(place, place)) === 0n) continue;
+      this.#stale.add(region);
+      this.#hot.add(slotOf(region));
+    }
   }
 
   /** Translates what is hot, if it is enough for a module or has waited long enough. */
@@ -227,7 +245,8 @@ export class Translator {
     }
     const bytes = new Uint8Array(at.PAGE_BYTES);
     bytes.set(this.#memory.bytes.subarray(first, first + at.PAGE_BYTES));
-    return { bytes, entries: this.#cache.entriesIn(page, replaced), seen };
+    const apart = new Set(this.#apart.get(page));
+    return { bytes, entries: this.#cache.entriesIn(page, replaced), seen, apart };
   }
 
   #translateHere(pending: Pending): void {
@@ -283,7 +302,8 @@ export class Translator {
 
   #imports(): WebAssembly.Imports {
     const logStore = (address: number) => this.#selfCheck?.log(address >>> 0);
-    return { env: { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore } };
+    const straddles = (slot: number) => this.#split(slot);
+    return { env: { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore, straddles } };
   }
 
   /** Its code changed meanwhile: what is there now is counted anew. */
@@ -305,6 +325,7 @@ export class Translator {
       this.#stale.delete(region);
       this.#cache.drop(region, "code changed");
     }
+    this.#apart.delete(page);
   }
 
   #clear(): void {

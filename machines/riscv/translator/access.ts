@@ -1,0 +1,170 @@
+/**
+ * From the virtual address of a load or store to guest memory: by the TLB, or by what earlier accesses found there.
+ *
+ * A *window* is the page that the last access by a base register went to. Accesses of a block by the same value of a
+ * register are a *group*: the first one makes sure of all of them, and the others need no check.
+ */
+import { call, type Expr, i32, i64, type Local, tee } from "../../wasm/expression.ts";
+import { set, type Statements, whenRarely } from "../../wasm/statement.ts";
+import * as at from "../layout.ts";
+import { page, tlbOffset } from "../translate.ts";
+import { type Block, loopsOf, type Step } from "./discovery.ts";
+import type { RegionState } from "./region_state.ts";
+import { fieldOf, openWindow, windowOf } from "./windows.ts";
+
+export interface Access {
+  readonly register: number;
+  readonly distance: number;
+  readonly bytes: number;
+  readonly table: number;
+  /** Misaligned ones leave the region. */
+  readonly isAligned: boolean;
+}
+
+/** Accesses that are made safe by the first of them. */
+export interface Group {
+  readonly leader: Step;
+  /** Distances from the base register of the first and the last byte. */
+  first: number;
+  last: number;
+  /** How many there are. */
+  count: number;
+}
+
+/** From the first byte of a group to the last: further ones are more likely to be in different pages. */
+const GROUP_BYTES = 512;
+
+/** The load or store that a step is. */
+export function accessOf({ decoded }: Step): Access | undefined {
+  const { shape, ...s } = decoded.instruction.semantics;
+  if ((shape !== "load" && shape !== "store") || !("bytes" in s)) return undefined;
+  const table = shape === "load" ? at.READ_TABLE : at.WRITE_TABLE;
+  return { register: decoded.rs1, distance: decoded.imm, bytes: s.bytes, table, isAligned: false };
+}
+
+/** Which steps of a block belong to which group; those at the places in `apart` don't begin one. */
+export function groupsOf(steps: readonly Step[], apart: ReadonlySet<number>): ReadonlyMap<Step, Group> {
+  const groups = new Map<Step, Group>();
+  /** Those that the next access may join, by window. */
+  const open = new Map<number, Group>();
+  for (const step of steps) {
+    const access = accessOf(step);
+    if (access && access.register !== 0 && !apart.has(step.offset)) {
+      const { register, table, distance, bytes } = access;
+      const group = open.get(windowOf(register, table));
+      const first = Math.min(group?.first ?? distance, distance);
+      const last = Math.max(group?.last ?? distance, distance + bytes - 1);
+      if (group && last - first < GROUP_BYTES) {
+        Object.assign(group, { first, last, count: group.count + 1 });
+        groups.set(step, group);
+      } else {
+        const begun = { leader: step, first: distance, last: distance + bytes - 1, count: 1 };
+        open.set(windowOf(register, table), begun);
+        groups.set(step, begun);
+      }
+    }
+    const { rd, instruction } = step.decoded;
+    if (!("file" in instruction.semantics) || instruction.semantics.file === "x") {
+      for (const table of [at.READ_TABLE, at.WRITE_TABLE]) open.delete(windowOf(rd, table));
+    }
+  }
+  return groups;
+}
+
+/** Leaves the guest memory address of an access in `entry`, or leaves the region if the TLB does not know it. */
+export function locate(region: RegionState, step: Step, access: Access, left: number, group?: Group): Statements {
+  const { register, distance, table } = access;
+  if (!group || group.count === 1) {
+    return !access.isAligned && region.remembers(register, table)
+      ? locateByWindow(region, step, access, left)
+      : [...lookUp(region, step, access, left), set(region.entry, i32.add(low(region, access), region.distance))];
+  }
+  const anchor = region.anchor(windowOf(register, table));
+  const check = group.leader === step ? claimGroup(region, step, access, left, group) : [];
+  return [...check, set(region.entry, i32.add(anchor, i32.const(distance)))];
+}
+
+/** Moves and constants are written as additions: without the zero, the baseline tier does nothing for them either. */
+export function plus(base: Expr, distance: number): Expr {
+  return distance === 0 ? base : i64.add(base, i64.const(distance));
+}
+
+const low = (region: RegionState, { register, distance }: Access): Expr =>
+  i32.wrap_i64(plus(region.read("x", register), distance));
+
+/** The page of an access's last byte; with what a misaligned address differs by from any page, if it must not be. */
+function pageOf(region: RegionState, { register, distance, bytes, isAligned }: Access): Expr {
+  const last = plus(region.read("x", register), distance + (isAligned ? 0 : bytes - 1));
+  return isAligned ? i64.and(last, i64.const(-at.PAGE_BYTES | (bytes - 1))) : page(last);
+}
+
+/** Finds `distance` in the TLB. */
+function lookUp(region: RegionState, step: Step, access: Access, left: number): Statements {
+  const { register, distance, table } = access;
+  const { entry, tlb } = region;
+  const address = plus(region.read("x", register), distance);
+  const tag = i64.load(tee(entry, i32.add(tlb, tlbOffset(address))), table);
+  return [
+    ...region.exitIf(i64.ne(tag, pageOf(region, access)), step.offset, left),
+    set(region.distance, i32.load(entry, table + 8)),
+  ];
+}
+
+function locateByWindow(region: RegionState, step: Step, access: Access, left: number): Statements {
+  const { base, distance } = region;
+  const { register, bytes, table } = access;
+  const window = windowOf(register, table), first = plus(region.read("x", register), access.distance);
+  return [
+    whenRarely(isOutside(base, window, first, bytes), [
+      ...lookUp(region, step, access, left),
+      ...openWindow(base, i32.const(window), page(first), distance),
+    ], [set(distance, i32.load(base, fieldOf(window) + at.WINDOW_DISTANCE))]),
+    set(region.entry, i32.add(low(region, access), distance)),
+  ];
+}
+
+/** Leaves in the group's anchor where its base register points to in guest memory. */
+function claimGroup(region: RegionState, step: Step, access: Access, left: number, group: Group): Statements {
+  const { base, tlb, linkage } = region;
+  const { register, table } = access;
+  const window = windowOf(register, table), pointer = region.read("x", register);
+  const first = plus(pointer, group.first), last = plus(pointer, group.last);
+  const slot = i32.const(region.slotOf(step.offset));
+  const isServed = call(linkage.claim, base, i32.add(tlb, i32.const(table)), i32.const(window), slot, first, last);
+  return [
+    whenRarely(
+      isOutside(base, window, first, group.last - group.first + 1),
+      region.exitIf(i32.eqz(isServed), step.offset, left),
+    ),
+    set(region.anchor(window), i32.add(i32.wrap_i64(pointer), i32.load(base, fieldOf(window) + at.WINDOW_DISTANCE))),
+  ];
+}
+
+/** Whether some of these bytes are not in the window's page. */
+function isOutside(base: Local, window: number, first: Expr, bytes: number): Expr {
+  const field = fieldOf(window), known = i64.load(base, field + at.WINDOW_PAGE);
+  if (bytes === 1) return i64.ne(page(first), known);
+  const missing = i64.load32_u(base, field + at.WINDOW_MISSING);
+  return i64.gt_u(i64.or(i64.sub(first, known), missing), i64.const(at.PAGE_BYTES - bytes));
+}
+
+/** Accesses from which on it pays to remember the page; one in a loop counts as that many. */
+const WINDOW_FROM = 6;
+/** The stack pointer: what it points to is in the same page nearly always. */
+const STACK = 2;
+
+/** Windows for the registers by which memory is accessed often. */
+export function windowsOf(blocks: readonly Block[]): ReadonlySet<number> {
+  const loops = loopsOf(blocks);
+  const counts = new Map<number, number>();
+  for (const { offset, steps } of blocks) {
+    const isLooping = loops.some(({ from, to }) => offset >= from && offset <= to);
+    for (const access of steps.map(accessOf)) {
+      if (!access) continue;
+      const key = windowOf(access.register, access.table);
+      const isOften = isLooping || access.register === STACK;
+      counts.set(key, (counts.get(key) ?? 0) + (isOften ? WINDOW_FROM : 1));
+    }
+  }
+  return new Set([...counts].filter(([, count]) => count >= WINDOW_FROM).map(([window]) => window));
+}

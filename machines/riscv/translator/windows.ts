@@ -1,0 +1,76 @@
+/**
+ * Windows: for each base register, and for loads and stores apart, the page that translated code accessed last. They
+ * hold as long as translated code runs, across calls, too.
+ */
+import { type Callee, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
+import type { ModuleBuilder } from "../../wasm/module.ts";
+import { branchIf, giveBack, label, loop, run, set, type Statements, store, when } from "../../wasm/statement.ts";
+import * as at from "../layout.ts";
+import { parameter } from "../page_walk.ts";
+import { page, tlbOffset } from "../translate.ts";
+import type { Linkage } from "./linkage.ts";
+
+/** The number of a window, 0 to 63. */
+export function windowOf(register: number, table: number): number {
+  return 2 * register + (table === at.READ_TABLE ? 0 : 1);
+}
+
+/** The field of the hart's state where a window begins. */
+export function fieldOf(window: number): number {
+  return at.WINDOWS + window * at.WINDOW_BYTES;
+}
+
+/** `window` is a number. */
+export function openWindow(base: Expr, window: Expr, page: Expr, distance: Expr): Statements {
+  const start = window.kind === "const"
+    ? i32.add(base, i32.const(Number(window.value) * at.WINDOW_BYTES))
+    : i32.add(base, i32.mul(window, i32.const(at.WINDOW_BYTES)));
+  const bit = i64.shl(i64.const(1), i64.extend_i32_u(window));
+  return [
+    store.i64(start, page, at.WINDOWS + at.WINDOW_PAGE),
+    store.i32(start, distance, at.WINDOWS + at.WINDOW_DISTANCE),
+    store.i32(start, i32.const(0), at.WINDOWS + at.WINDOW_MISSING),
+    store.i64(base, i64.or(i64.load(base, at.WINDOWS_USED), bit), at.WINDOWS_USED),
+  ];
+}
+
+const CLAIM = ["i32", "i32", "i32", "i32", "i64", "i64"] as const;
+
+/** `straddles` is told of accesses that lie in two pages. */
+export function defineWindows(module: ModuleBuilder, straddles: Callee): Pick<Linkage, "forget" | "claim"> {
+  const forget = module.function("forget", { params: ["i32"] }, (f) => {
+    const base = parameter(f, 0), used = f.local("i64"), start = f.local("i32"), next = label("next");
+    return [
+      set(used, i64.load(base, at.WINDOWS_USED)),
+      loop(next, [
+        set(start, i32.add(base, i32.mul(i32.wrap_i64(i64.ctz(used)), i32.const(at.WINDOW_BYTES)))),
+        store.i64(start, i64.const(at.NO_PAGE), at.WINDOWS + at.WINDOW_PAGE),
+        store.i32(start, i32.const(-1), at.WINDOWS + at.WINDOW_MISSING),
+        set(used, i64.and(used, i64.sub(used, i64.const(1)))),
+        branchIf(next, i64.ne(used, i64.const(0))),
+      ]),
+      store.i64(base, used, at.WINDOWS_USED),
+    ];
+  });
+  const claim = module.function("claim", { params: CLAIM, results: ["i32"] }, (f) => {
+    const base = parameter(f, 0), table = parameter(f, 1), window = parameter(f, 2), slot = parameter(f, 3);
+    const first = parameter(f, 4), last = parameter(f, 5);
+    const entry = f.local("i32"), distance = f.local("i32");
+    const refuse = (condition: Expr, ...code: Statements) => when(condition, [...code, giveBack(i32.const(0))]);
+    const lookUp = (address: Local): Statements => [
+      set(entry, i32.add(table, tlbOffset(address))),
+      refuse(i64.ne(i64.load(entry), page(address))),
+    ];
+    return [
+      ...lookUp(first),
+      set(distance, i32.load(entry, 8)),
+      when(i64.ne(page(first), page(last)), [
+        ...lookUp(last),
+        refuse(i32.ne(i32.load(entry, 8), distance), run(straddles, slot)),
+      ]),
+      ...openWindow(base, window, page(first), distance),
+      giveBack(i32.const(1)),
+    ];
+  });
+  return { forget, claim };
+}
