@@ -13,6 +13,7 @@ import { checkDevices } from "./device_invariants.ts";
 import { hasDirtySpaces } from "./dirty_windows.ts";
 import { hasRemoteReaders, oldestReader, scopeDepth } from "./epoch.ts";
 import { checkHoldings } from "./holding_invariants.ts";
+import { understated } from "./nesting.ts";
 import { renderFully } from "./render.ts";
 import { checkDirtyLogs, checkListeners } from "./log_invariants.ts";
 import { retiredQueue } from "./retire.ts";
@@ -25,6 +26,7 @@ export function findViolations(world: World): string[] {
   const report = (invariant: string, finding: string) => findings.push(`${invariant}: ${finding}`);
   checkContainers(world, report);
   checkAliases(world, report);
+  for (const id of understated(world)) report("nesting", `"${nameOf(world, id)}" is deeper than what shows it knows`);
   checkEdges(world, report);
   checkCounts(world, report);
   checkLives(world, report);

@@ -75,6 +75,14 @@ function showing(world: World, id: number): number[] {
   return found;
 }
 
+/** Regions whose bound is below what is: nesting would not be refused in time. */
+export function understated(world: World): number[] {
+  return entitiesOf(world, RegionKind).filter((id) =>
+    levelsBelow(world, id) < NESTING_MAX &&
+    showing(world, id).some((above) => levelsBelow(world, above) <= levelsBelow(world, id))
+  );
+}
+
 /** Brings all bounds down to what is: from the regions that show nothing but themselves upwards. */
 function measureLevels(world: World): void {
   const { firstChild, next } = containers(world);

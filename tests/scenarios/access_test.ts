@@ -249,7 +249,7 @@ Deno.test("S49 A → B → A: the second entry of A is refused", () => {
   assertEquals(m.world.access.result, MemTx.OK, "the inner access does not spoil the outer's result");
 });
 
-Deno.test("S51 a handler that throws fails its access; guard, scopes and transactions are as before", () => {
+Deno.test("S51 a handler that throws fails its access; guard, scopes and transactions are as before (LC30)", () => {
   const m = new Machine();
   const region = m.mmio(0x1000, {
     write(_, offset) {

@@ -1,7 +1,9 @@
-/** Catalogue: scenarios S01–S150 of the memory semantics, a line each, by family. The array's first line is the first number. */
+/** Catalogue: scenarios S01–S150, rules LC1–LC32 and invariants INV1–INV12 of the memory semantics, a line each. The array's first line is the first number. */
 
 export interface Family {
   readonly title: string;
+  /** Of the labels: scenarios (S), rules of lifetimes (LC), invariants (INV). */
+  readonly prefix?: "S" | "LC" | "INV";
   readonly first: number;
   readonly lines: readonly string[];
 }
@@ -197,6 +199,64 @@ export const FAMILIES: readonly Family[] = [
       "realize fails at every step",
       "an id is free after a failed add",
       "bridge, bus, device: unplugged from inside",
+    ],
+  },
+  {
+    title: "Rules of lifetimes",
+    prefix: "LC",
+    first: 1,
+    lines: [
+      "whoever owns a handler's state outlives every view that shows the handler",
+      "what is taken out is not destroyed: new accesses miss it, those under way end on it",
+      "a pin on a region without memory of its own is a pin on its owner",
+      "what one owner puts into a container of its own is not counted",
+      "what ends in a container leaves it, whichever of the two ends first",
+      "what is in a foreign container is kept by it, until it is taken out or the container ends",
+      "an owner never changes",
+      "what has no owner lives as long as its world, and is never counted",
+      "storage lives as long as what pins it, not as long as it is contained",
+      "containers and aliases may be made anew at once, unless a space is rooted in them",
+      "an alias does not keep its target; without it, it shows a hole",
+      "a space on a root of the same owner is no cycle",
+      "a mapping of one's own region keeps oneself, and says so",
+      "a pin on RAM keeps the RAM, one on handlers the owner; the older rule is a policy",
+      "ends come in one order, and what is ending takes no reference",
+      "unrealize, leaving and the end are three steps; a realize that fails leaves nothing",
+      "a region that is disabled goes on for the access that is under way",
+      "a move is seen whole or not at all, if it is one transaction",
+      "in one transaction the order of changes does not matter",
+      "a handler may end its own device",
+      "a listener that has left is not called, and its memory is there while somebody walks",
+      "waiting for readers inside of one is an error",
+      "views that were superseded are bounded, and end at one place",
+      "timers, bottom halves and completions pin what they call",
+      "the data of a bounce buffer goes where the policy says, also after a remap",
+      "a cached translation reaches what it was made for",
+      "memory is there until every reader has passed",
+      "what is visible cannot be destroyed by itself",
+      "a space ends after its listeners and mappings, and is there for its readers",
+      "the guard is set while a handler runs, and however that ends it is not set after",
+      "transactions are balanced, whatever throws",
+      "a bridge with buses and devices ends from the leaves up",
+    ],
+  },
+  {
+    title: "Invariants that the audit checks",
+    prefix: "INV",
+    first: 1,
+    lines: [
+      "who is in a container is in its list, once and in order",
+      "every alias is found from its target",
+      "an owner counts the pins on what it stands for",
+      "what is shown, rooted or owned exists",
+      "a view is what its tree says",
+      "what a listener was told adds up to what there is",
+      "nothing is pending when nothing runs",
+      "an edge is counted if, and only if, it must be",
+      "counted edges close no cycle",
+      "counts are the sum of what is counted",
+      "a guard is set while a handler runs, and not otherwise",
+      "the budget of bounce buffers is what they take",
     ],
   },
 ];

@@ -38,7 +38,7 @@ function shown(m: Machine, space = 0) {
   return mtreeJson(m.world)[space]?.ranges.map(({ start, end, region }) => [start, end, region]);
 }
 
-Deno.test("S24 an alias is made anew a thousand times under open scopes: ids are told apart, nothing leaks", () => {
+Deno.test("S24 an alias is made anew a thousand times under open scopes: ids are told apart, nothing leaks (LC10)", () => {
   const m = new Machine();
   const vga = m.own("vga");
   const planes = m.ram("planes", vga, 0x10000);

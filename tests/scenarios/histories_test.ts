@@ -397,7 +397,7 @@ Deno.test("S19 after a plug that failed and a drain, the id is free", async () =
   m.settle();
 });
 
-Deno.test("S43 a realize that fails leaves no listener, and the device can be dropped or tried again", () => {
+Deno.test("S43 a realize that fails leaves no listener, and the device can be dropped or tried again (LC16)", () => {
   const m = new Machine();
   const id = spaceOf(m.world, m.space).id;
   const device = createDevice(m.world, failing(m.world, m), { id: "net", owner: m.owner });

@@ -52,7 +52,7 @@ class Machine extends Stage {
   }
 }
 
-Deno.test("S01, S140 a device with its own container finalizes once, in every order of adding, and nothing is rebuilt", () => {
+Deno.test("S01, S140 a device with its own container finalizes once, in every order of adding, and nothing is rebuilt (LC4, LC5)", () => {
   for (let order = 0; order < 24; order++) {
     const m = new Machine();
     let commits = 0;
@@ -90,7 +90,7 @@ Deno.test("S02, S146 a region in a foreign container keeps its owner; whyAlive n
   audit(m.world);
 });
 
-Deno.test("S20, S21 the container's owner finalizes first: the foreign region is released", () => {
+Deno.test("S20, S21 the container's owner finalizes first: the foreign region is released (LC6)", () => {
   const m = new Machine();
   const [bridge, device] = [m.own("bridge"), m.own("device")];
   const window = m.container("window", bridge);
@@ -273,7 +273,7 @@ Deno.test("a pin below delays the owner above, which is finalized with it later"
   assertEquals([m.finalized, countEntities(m.world)], [["device"], 0]);
 });
 
-Deno.test("S18 drain in a scope is an immediate error that names the opener; outside it resolves after finalize", async () => {
+Deno.test("S18 drain in a scope is an immediate error that names the opener; outside it resolves after finalize (LC22)", async () => {
   const m = new Machine();
   readScope(m.world, "bench", () => {
     assertThrows(() => drain(m.world), DrainInScopeError, 'scope "bench"');
@@ -317,7 +317,7 @@ Deno.test("S139 scopes close in any order: what was retired goes when the oldest
   assertEquals(m.finalized, ["early", "late"]);
 });
 
-Deno.test("S141 ten thousand commits under an open scope are all reclaimed when it closes", () => {
+Deno.test("S141 ten thousand commits under an open scope are all reclaimed when it closes (LC23)", () => {
   const m = new Machine();
   const region = m.mmio("x", m.owner);
   addSubregion(m.world, m.root, 0, region);
@@ -353,7 +353,7 @@ Deno.test("a destructor may enqueue: what it drops is finalized in the next batc
   assertEquals([m.finalized.length, m.finalized.at(-1), isAlive(m.world, last)], [5001, "0", false]);
 });
 
-Deno.test("S143 dropping twice throws, as does dropping what is static, contained, aliased or a root", () => {
+Deno.test("S143 dropping twice throws, as does dropping what is static, contained, aliased or a root (LC8, LC28)", () => {
   const m = new Machine();
   const device = m.own("device");
   const scope = openScope(m.world, "scope");

@@ -190,7 +190,7 @@ Deno.test("S39 windows onto a device's memory are switched off and on over its s
   ]);
 });
 
-Deno.test("S38 a page that a handler takes away and drops stays until the access is over, and its id is not taken over", () => {
+Deno.test("S38 a page that a handler takes away and drops stays until the access is over, and its id is not taken over (LC9)", () => {
   const m = new Machine();
   const device = m.own("cmdqv");
   const page = createRamDevice(m.world, { name: "vintf page", owner: device, bytes: new Uint8Array(0x1000) });

@@ -145,7 +145,7 @@ Deno.test("S108 callbacks that change the topology for ever are stopped and repo
   assertEquals(m.faults.map((fault) => fault.name), ["RunawayCommitError"]);
 });
 
-Deno.test("S109 a listener that is unregistered in a callback hears nothing more, all others hear everything", () => {
+Deno.test("S109 a listener that is unregistered in a callback hears nothing more, all others hear everything (LC21)", () => {
   const m = new Machine();
   const first = m.listen("first");
   const self = registerListener(m.world, m.space, {
@@ -310,7 +310,7 @@ Deno.test("S123 a space with listeners is not destroyed; without, it goes and no
   audit(m.world);
 });
 
-Deno.test("S12, S124 a move in two commits shows a hole, in one transaction none", () => {
+Deno.test("S12, S124 a move in two commits shows a hole, in one transaction none (LC18)", () => {
   const m = new Machine();
   const bar = m.region("bar");
   addSubregion(m.world, m.root, 0, bar);
@@ -326,7 +326,7 @@ Deno.test("S12, S124 a move in two commits shows a hole, in one transaction none
   assertEquals(holes, [false]);
 });
 
-Deno.test("S125 mutations of one transaction give the same view in every order", () => {
+Deno.test("S125 mutations of one transaction give the same view in every order (LC19)", () => {
   const changes = [
     (m: Machine, x: Region) => setAddress(m.world, x, 0x3000),
     (m: Machine, x: Region) => setSize(m.world, x, 0x800),
