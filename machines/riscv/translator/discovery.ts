@@ -78,8 +78,8 @@ export function isReturn(decoded: Decoded): boolean {
 }
 
 function isTranslated({ semantics: s }: Instruction): boolean {
-  return s.shape !== "csr" && s.shape !== "cacheBlock" &&
-    (s.shape !== "system" || s.action === "fence" || s.action === "fence.i");
+  if (s.shape === "cacheBlock") return s.action === "zero";
+  return s.shape !== "csr" && (s.shape !== "system" || s.action === "fence" || s.action === "fence.i");
 }
 
 /**

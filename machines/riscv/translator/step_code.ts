@@ -7,6 +7,7 @@ import type { Decoded } from "../decode.ts";
 import type { Semantics } from "../instruction.ts";
 import * as at from "../layout.ts";
 import { accessOf, type Group, locate } from "./access.ts";
+import { zeroBlockCode } from "./block_code.ts";
 import type { Step } from "./discovery.ts";
 import type { RegionState } from "./region_state.ts";
 
@@ -80,6 +81,8 @@ export function stepCode(region: RegionState, step: Step, left: number, state: B
     case "loadReserved":
     case "storeConditional":
       return atomicCode(region, step, s, left);
+    case "cacheBlock":
+      return zeroBlockCode(region, step, left);
     case "float":
       return floatCode(region, step, s, left, state);
     case "system":

@@ -3,6 +3,7 @@ import { allocateRange, createGuestMemory, type GuestMemory } from "../../../ecs
 import { type Assembler, assembler } from "../../../machines/riscv/assemble.ts";
 import type { Bus, BusEvents, MemoryRange } from "../../../machines/riscv/bus.ts";
 import { executionBytes } from "../../../machines/riscv/execution.ts";
+import type { HartFeatures } from "../../../machines/riscv/features.ts";
 import { Hart } from "../../../machines/riscv/hart.ts";
 import { STORES_WRITE } from "../../../machines/riscv/layout.ts";
 import { current, translationIn } from "./tiers.ts";
@@ -32,14 +33,16 @@ export class Bench {
   now: () => bigint = () => 0n;
   readonly #events: BusEvents[] = [];
 
-  constructor(harts = 1, readonly ramBytes = RAM_BYTES) {
+  constructor(harts = 1, readonly ramBytes = RAM_BYTES, features?: HartFeatures) {
     const bytes = ramBytes + 0x10_0000;
     this.memory = createGuestMemory(bytes + executionBytes(harts, bytes + 0x400_0000));
     this.offset = allocateRange(this.memory, ramBytes, 4096);
     this.ranges = [{ first: RAM, last: RAM + BigInt(ramBytes) - 1n, offset: this.offset, stores: STORES_WRITE }];
     for (let id = 0; id < harts; id++) {
       const connect = (events: BusEvents) => this.#connect(events);
-      this.harts.push(new Hart({ memory: this.memory, connect, id, time: () => this.now() }));
+      this.harts.push(
+        new Hart({ memory: this.memory, connect, id, time: () => this.now(), ...(features && { features }) }),
+      );
     }
     this.hart.translate(translationIn(current.tier));
   }

@@ -4,9 +4,10 @@ import { current, type Tier } from "../tiers.ts";
 export async function testEverythingIn(tier: Tier): Promise<void> {
   current.tier = tier;
   await import("../address_space_test.ts");
-  await import("../dirty_log_test.ts");
   await import("../cache_blocks_test.ts");
+  await import("../dirty_log_test.ts");
   await import("../execute_test.ts");
+  await import("../features_test.ts");
   await import("../hostile_test.ts");
   await import("../page_permissions_test.ts");
   await import("../paging_test.ts");

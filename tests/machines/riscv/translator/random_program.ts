@@ -25,6 +25,8 @@ const MIX: readonly (readonly Instruction[])[] = [
   chosen,
 ];
 
+const ACCESSES = ["load", "store", "atomic", "loadReserved", "storeConditional"];
+
 /** Registers that hold addresses at first; random instructions write to them as well. */
 const POINTERS = [x.s0, x.s1, x.a0, x.a1, x.a2];
 
@@ -54,7 +56,7 @@ function randomWord(below: (limit: number) => number): number {
   const instruction = kind[below(kind.length)];
   if (!instruction) throw new Error("an instruction is chosen from an empty list");
   const { shape } = instruction.semantics;
-  const usesPointer = ["load", "store", "atomic", "loadReserved", "storeConditional"].includes(shape);
+  const usesPointer = [...ACCESSES, "cacheBlock"].includes(shape);
   const rs1 = usesPointer && below(8) > 0 ? POINTERS[below(POINTERS.length)] ?? 0 : below(32);
   // Pointers stay pointers for a while.
   let rd = below(32);
