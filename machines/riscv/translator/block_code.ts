@@ -8,7 +8,7 @@ import type { RegionState } from "./region_state.ts";
 
 /** `left` is how many instructions of the block of code have not begun, this one included. */
 export function zeroBlockCode(region: RegionState, { offset, decoded }: Step, left: number): Statements {
-  const { base, distance, entry, tlb } = region;
+  const { base, entry, tlb } = region;
   const address = i64.and(region.read("x", decoded.rs1), i64.const(-at.BLOCK_BYTES));
   const isAllowed = i32.and(i32.load(base, at.BLOCK_ACTIONS), i32.const(at.BLOCK_ZERO));
   const tag = i64.load(tee(entry, i32.add(tlb, tlbOffset(address))), at.WRITE_TABLE);
@@ -20,8 +20,7 @@ export function zeroBlockCode(region: RegionState, { offset, decoded }: Step, le
   return [
     ...region.exitIf(i32.eqz(isAllowed), offset, left),
     ...region.exitIf(i64.ne(tag, page(address)), offset, left),
-    set(distance, i32.load(entry, at.WRITE_TABLE + 8)),
-    set(entry, i32.add(i32.wrap_i64(address), distance)),
+    set(entry, i32.add(i32.wrap_i64(address), i32.load(entry, at.WRITE_TABLE + 8))),
     ...stores.flat(),
   ];
 }
