@@ -143,8 +143,9 @@ const status = (read: (state: HartState) => bigint, write: (state: HartState, va
   },
 });
 
+/** Without any page table, satp is read-only zero. */
 const hasTranslation = ({ features }: CsrHart, mode: number) =>
-  mode === 0 || (mode >= 8 && mode <= features.levels + SATP_MODE_OF_LEVELS);
+  features.levels !== 0 && (mode === 0 || (mode >= 8 && mode <= features.levels + SATP_MODE_OF_LEVELS));
 
 const satp: Register = {
   read: ({ state }) => state.get(CSR.satp),
