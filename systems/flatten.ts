@@ -1,7 +1,8 @@
 /**
  * Flatten: renders windows of a root into pieces (specification 1.5), by ascending address. Each container is swept
  * once: at every address the topmost child is rendered, and what it leaves open is offered to the children below it,
- * then to the container's own backing, then to whatever lies below the container.
+ * then to the container's own backing, then to whatever lies below the container. What is left open waits in a list, so
+ * that however many siblings lie over each other, the stack is only as deep as regions are nested.
  */
 import { roundingError, sumAbove, sumBelow, TOP } from "../ecs/address.ts";
 import { childrenIn } from "../ecs/child_index.ts";
@@ -30,13 +31,45 @@ interface Rendering {
   readonly regions: ReturnType<typeof regions>;
   readonly containers: ReturnType<typeof containers>;
   readonly pieces: Piece[];
+  /** What children left open, to be offered to their siblings below. */
+  readonly holes: Hole[];
+}
+
+/** `[from, to)` of a container, from the children below `above` on. */
+interface Hole {
+  readonly container: number;
+  /** 0: from the topmost on. */
+  readonly above: number;
+  /** Where the container's offset 0 is. */
+  readonly base: number;
+  readonly from: number;
+  readonly to: number;
+  readonly path: Path;
+  readonly bottom: Below;
 }
 
 /** Pieces of `[start, end)` of an address space whose root is `root`. */
 export function renderWindow(world: World, root: number, start: number, end: number): Piece[] {
-  const rendering = { world, regions: regions(world), containers: containers(world), pieces: [] };
+  const holes: Hole[] = [];
+  const rendering = { world, regions: regions(world), containers: containers(world), pieces: [], holes };
   renderRegion(rendering, root, 0, start, end, START, NOTHING);
-  return rendering.pieces;
+  if (holes.length === 0) return rendering.pieces;
+  for (const hole of holes) renderChildren(rendering, hole);
+  return inOrder(rendering.pieces);
+}
+
+/** Pieces by ascending address, those that continue each other as one. */
+function inOrder(pieces: Piece[]): Piece[] {
+  pieces.sort((a, b) => a.start - b.start);
+  let kept = 0;
+  for (let at = 1; at < pieces.length; at++) {
+    const piece = pieces[at]!;
+    const last = pieces[kept]!;
+    if (mergeable(last, piece)) last.end = piece.end;
+    else pieces[++kept] = piece;
+  }
+  pieces.length = Math.min(pieces.length, kept + 1);
+  return pieces;
 }
 
 /**
@@ -63,12 +96,12 @@ function renderRegion(
   if ((flags & Flag.ALIAS) !== 0) {
     renderTarget(r, region, base, from, to, onward, below);
   } else if ((flags & Flag.TERMINATES) === 0) {
-    renderChildren(r, region, 0, base, from, to, onward, below);
+    renderChildren(r, { container: region, above: 0, base, from, to, path: onward, bottom: below });
   } else if (r.containers.firstChild[region] === 0) {
     emit(r, region, base, from, to, onward, flags);
   } else {
     const backing: Below = (s, e) => emit(r, region, base, s, e, onward, flags);
-    renderChildren(r, region, 0, base, from, to, onward, backing);
+    renderChildren(r, { container: region, above: 0, base, from, to, path: onward, bottom: backing });
   }
   if (to < end) below(to, end);
 }
@@ -88,29 +121,21 @@ function renderTarget(
   renderRegion(r, target, base - offset, from, to, { inherited: path.inherited, aliases }, below);
 }
 
-/** Sweeps `[from, to)` over the children of `container` that are below `above` (0: over all children). */
-function renderChildren(
-  r: Rendering,
-  container: number,
-  above: number,
-  base: number,
-  from: number,
-  to: number,
-  path: Path,
-  bottom: Below,
-): void {
-  const children = candidates(r, container, above, base, from, to);
+/** Sweeps over the children; what none of them shows is the bottom's. */
+function renderChildren(r: Rendering, hole: Hole): void {
+  const { container, base, from, to, path, bottom } = hole;
+  const children = candidates(r, hole);
   const { address } = r.containers;
   const { size } = r.regions;
-  const open: number[] = [];
+  let open: number[] = [];
   let next = 0;
   let at = from;
   while (at < to) {
-    while (next < children.length && base + address[children[next]!]! <= at) admit(r, open, children[next++]!);
-    while (open.length > 0 && base + address[open[0]!]! + size[open[0]!]! <= at) open.shift();
-    const top = open[0];
+    while (next < children.length && base + address[children[next]!]! <= at) open.push(children[next++]!);
+    if (open.length > 0) open = open.filter((child) => base + address[child]! + size[child]! > at);
+    const top = topmost(r, open);
     let stop = to;
-    if (top === undefined) {
+    if (top === 0) {
       if (next < children.length) stop = Math.min(to, base + address[children[next]!]!);
       bottom(at, stop);
     } else {
@@ -120,15 +145,22 @@ function renderChildren(
         if (start >= stop) break;
         if (isOnTop(r.world, children[i]!, top)) stop = start;
       }
-      const hole: Below = (s, e) => renderChildren(r, container, top, base, s, e, path, bottom);
-      renderRegion(r, top, base + address[top]!, at, stop, path, hole);
+      const below: Below = (from, to) => r.holes.push({ container, above: top, base, from, to, path, bottom });
+      renderRegion(r, top, base + address[top]!, at, stop, path, below);
     }
     at = stop;
   }
 }
 
+/** 0: there is none. */
+function topmost(r: Rendering, open: readonly number[]): number {
+  let top = 0;
+  for (const child of open) if (top === 0 || isOnTop(r.world, child, top)) top = child;
+  return top;
+}
+
 /** Enabled children that can show in `[from, to)`, by ascending address. */
-function candidates(r: Rendering, container: number, above: number, base: number, from: number, to: number): number[] {
+function candidates(r: Rendering, { container, above, base, from, to }: Hole): number[] {
   const { address } = r.containers;
   const { flags, size } = r.regions;
   const found = childrenIn(r.containers, container, sumBelow(from, -base), sumAbove(to, -base), []);
@@ -142,14 +174,6 @@ function candidates(r: Rendering, container: number, above: number, base: number
   }
   found.length = kept;
   return found;
-}
-
-/** Adds a child to the open ones, which are sorted from top to bottom. */
-function admit(r: Rendering, open: number[], child: number): void {
-  let at = open.length;
-  while (at > 0 && isOnTop(r.world, child, open[at - 1]!)) at--;
-  if (at === open.length) open.push(child);
-  else open.splice(at, 0, child);
 }
 
 /** End of a region at `base`; NaN if it is not exact and matters. */

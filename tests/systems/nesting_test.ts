@@ -15,6 +15,7 @@ import {
   setAddress,
   setEnabled,
 } from "../../systems/topology.ts";
+import { transaction } from "../../systems/transaction.ts";
 import { Machine } from "../scenarios/machine.ts";
 
 /** Far more than the stack of the host has room for. */
@@ -99,6 +100,24 @@ Deno.test("what was nested deep and is not any more forbids nothing", () => {
     for (let i = 1; i < containers.length; i++) delSubregion(m.world, containers[i - 1]!, containers[i]!);
     containers.reverse();
   }
+  m.settle();
+});
+
+Deno.test("thousands of siblings over one another, each of which leaves almost all open: no stack overflow, and the lowest shows", () => {
+  const m = new Machine({ debug: true });
+  const ram = m.ram("ram", m.owner, 0x10000);
+  transaction(m.world, () => {
+    addSubregion(m.world, m.root, 0, ram);
+    for (let i = 0; i < 2500; i++) {
+      const cover = m.container(`cover ${i}`, m.owner);
+      if (i % 500 === 0) addSubregion(m.world, cover, 0x100 * (i / 500), m.mmio(`part ${i}`, m.owner, { size: 0x10 }));
+      addSubregion(m.world, m.root, 0, cover, { priority: i % 7 });
+    }
+  });
+  const [view] = memoryMap(m.world).views;
+  const bounds = Array.from({ length: 5 }, (_, i) => [0x100 * i, 0x100 * i + 0x10]).flat();
+  assertEquals(view?.ranges.map(({ start }) => Number(start)), bounds);
+  assertEquals(view?.ranges.filter(({ region }) => region === ram).length, 5);
   m.settle();
 });
 
