@@ -45,6 +45,8 @@ export interface CsrHart {
   environmentChanged(): void;
   /** PMP changed: all translations are void. */
   protectionChanged(): void;
+  /** The hart's own timer interrupts earlier than it was going to. */
+  deadlineChanged(): void;
 }
 
 interface Register {
@@ -102,6 +104,19 @@ export function nextComparison(state: HartState): bigint | undefined {
   return wanted ? state.get(CSR.stimecmp) : undefined;
 }
 
+/** A register that says whether, or when, the hart's own timer interrupts. */
+function timed(register: Register): Register {
+  return {
+    ...register,
+    write: (hart, value) => {
+      const before = nextComparison(hart.state);
+      register.write?.(hart, value);
+      const after = nextComparison(hart.state);
+      if (after !== undefined && (before === undefined || after < before)) hart.deadlineChanged();
+    },
+  };
+}
+
 const withoutLines = (hart: CsrHart): bigint =>
   BigInt(pendingInterrupts(hart) & ~(hart.lines & 1 << SEI)) | (hart.state.get(CSR.mip) & SEIP);
 
@@ -126,13 +141,13 @@ const sip: Register = {
     state.set(CSR.mip, (state.get(CSR.mip) & ~writable) | (value & writable));
   },
 };
-const sie: Register = {
+const sie: Register = timed({
   read: (hart) => hart.state.get(CSR.mie) & delegated(hart),
   write: (hart, value) => {
     const { state } = hart;
     state.set(CSR.mie, (state.get(CSR.mie) & ~delegated(hart)) | (value & delegated(hart)));
   },
-};
+});
 
 const status = (read: (state: HartState) => bigint, write: (state: HartState, value: bigint) => void): Register => ({
   read: ({ state }) => read(state),
@@ -161,7 +176,7 @@ const satp: Register = {
 const hasSstc = ({ features }: CsrHart) => features.extensions.has("Sstc");
 
 const stimecmp: Register = {
-  ...field(CSR.stimecmp),
+  ...timed(field(CSR.stimecmp)),
   allows: (hart) => {
     if (hart.mode === M_MODE) return hasSstc(hart);
     // STCE is never set without Sstc.
@@ -255,10 +270,10 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x301, constant(MISA)],
   [0x302, masked(CSR.medeleg, DELEGABLE_EXCEPTIONS)],
   [0x303, masked(CSR.mideleg, SUPERVISOR_INTERRUPTS)],
-  [0x304, masked(CSR.mie, ALL_INTERRUPTS)],
+  [0x304, timed(masked(CSR.mie, ALL_INTERRUPTS))],
   [0x305, vector(CSR.mtvec)],
   [0x306, masked(CSR.mcounteren, MASK_32)],
-  [0x30a, environment(CSR.menvcfg, (hart) => hasSstc(hart) ? STCE : 0n)],
+  [0x30a, timed(environment(CSR.menvcfg, (hart) => hasSstc(hart) ? STCE : 0n))],
   [0x320, {
     read: ({ state }) => state.get(CSR.mcountinhibit),
     write: (hart, value) => hart.inhibitCounters(value & INHIBITABLE),

@@ -317,6 +317,11 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#chooseBlockActions();
   }
 
+  /** Whoever gave the budget of this run did so up to the old deadline. */
+  deadlineChanged(): void {
+    this.requestExit();
+  }
+
   // --- PrivilegedHart
 
   enterMode(mode: Mode): void {

@@ -366,6 +366,24 @@ Deno.test("stimecmp raises the supervisor timer interrupt while time has reached
   assertEquals(csr(bench, CSR.sip), 0n);
 });
 
+Deno.test("a run ends where the hart's own timer is set to an earlier time, so that the next one can end there", () => {
+  const bench = prepared((asm) => {
+    asm.csrrw(x.zero, CSR.stimecmp, x.a0);
+    asm.csrrs(x.zero, CSR.mie, x.a1);
+    asm.csrrw(x.zero, CSR.stimecmp, x.a2);
+    asm.csrrw(x.zero, CSR.stimecmp, x.a3);
+    asm.label("for ever");
+    asm.j("for ever");
+  }, M_MODE);
+  const { hart } = bench;
+  hart.writeCsr(CSR.menvcfg, 1n << 63n);
+  [50n, 0x20n, 60n, 40n].forEach((value, i) => hart.writeRegister(x.a0 + i, value));
+  // Off, on, later, earlier.
+  assertEquals([hart.run(100), hart.nextDeadline()], [2, 50n]);
+  assertEquals([hart.run(100), hart.nextDeadline()], [2, 40n]);
+  assertEquals(hart.run(100), 100);
+});
+
 Deno.test("the software bit of SEIP is apart from its line", () => {
   const bench = prepared((asm) => {
     asm.li(t0, 0x200);
