@@ -156,3 +156,27 @@ Deno.test("instret is exact wherever translated code is left", () => {
     bench.dispose();
   }
 });
+
+Deno.test("an access that ends in the page that was accessed before may begin where nothing is", () => {
+  const bench = run((asm) => {
+    asm.la(t0, "trap");
+    asm.csrw("mtvec", t0);
+    asm.li(a0, RAM);
+    asm.li(s1, 40);
+    asm.li(t2, 2);
+    asm.label("round");
+    asm.lw(t1, 0, a0);
+    asm.addi(s1, s1, -1);
+    asm.bne(s1, t2, "go on");
+    asm.addi(a0, a0, -3);
+    asm.label("go on");
+    asm.bnez(s1, "round");
+    asm.j("end");
+    asm.align(4);
+    asm.label("trap");
+    asm.csrr(s0, "mtval");
+    asm.j("end");
+  });
+  assertEquals(bench.hart.readRegister(s0), RAM - 3n);
+  bench.dispose();
+});
