@@ -1,0 +1,213 @@
+/** Runs a random program in two tiers side by side and says where they first differ; makes programs that differ smaller. */
+import { Bench, DEVICE } from "../../machines/riscv/bare_metal.ts";
+import { type Tier, translationIn } from "../../machines/riscv/tiers.ts";
+import { TranslationError } from "../../../machines/riscv/translator/self_check.ts";
+import * as at from "./layout.ts";
+import { initialState, type Program } from "./program.ts";
+import type { Event, Turn } from "./schedule.ts";
+
+export interface Case {
+  readonly program: Program;
+  readonly schedule: readonly Turn[];
+  readonly tier: Tier;
+}
+
+export interface Outcome {
+  /** Where the tiers first differed. */
+  readonly difference?: string;
+  /** Turns until then, or all. */
+  readonly turns: number;
+  readonly instructions: number;
+  readonly traps: number;
+  /** That were made, and that went because their code changed. */
+  readonly regions: number;
+  readonly dropped: number;
+}
+
+/** CSRs that are compared. */
+const CSRS = [
+  0x003,
+  0x100,
+  0x140,
+  0x141,
+  0x142,
+  0x143,
+  0x180,
+  0x300,
+  0x302,
+  0x304,
+  0x340,
+  0x341,
+  0x342,
+  0x343,
+  0x344,
+  0x3a0,
+];
+const NAMES = [
+  "fcsr",
+  "sstatus",
+  "sscratch",
+  "sepc",
+  "scause",
+  "stval",
+  "satp",
+  "mstatus",
+  "medeleg",
+  "mie",
+  "mscratch",
+  "mepc",
+  "mcause",
+  "mtval",
+  "mip",
+  "pmpcfg0",
+];
+const RAM_BYTES = 0x20_0000;
+
+function start({ program, tier }: Case, isReference: boolean): Bench {
+  const bench = new Bench(program.harts, RAM_BYTES);
+  bench.hart.translate(isReference ? undefined : translationIn(tier));
+  bench.onAccess = ({ address }) => address * 0x9e3779b97f4a7c15n;
+  bench.write(at.RAM, program.image);
+  for (const hart of bench.harts) {
+    const { registers, csrs } = initialState(program, hart.id);
+    // An environment call: the handler sends control to the first function.
+    hart.reset({ pc: DEVICE - 0x1000n });
+    for (const [csr, value] of csrs) hart.writeCsr(csr, value);
+    registers.forEach((value, number) => hart.writeRegister(number, value));
+  }
+  return bench;
+}
+
+function happen(bench: Bench, event: Event, hart: number): void {
+  switch (event.kind) {
+    case "line":
+      return bench.harts[hart]?.setInterrupt(event.line, event.level);
+    case "store":
+      return bench.write(at.RAM + BigInt(event.offset), event.bytes);
+    case "remap":
+      return bench.mapChanged();
+    case "window": {
+      const [gone] = bench.ranges.splice(1, 1);
+      if (gone) bench.unmapped(gone.offset, at.PAGE);
+      if (event.offset !== undefined) {
+        const first = at.MOVED_WINDOW;
+        bench.ranges.push({
+          first,
+          last: first + BigInt(at.PAGE) - 1n,
+          offset: bench.offset + event.offset,
+          stores: 0,
+        });
+      }
+      return bench.mapChanged();
+    }
+  }
+}
+
+export function compare(one: Case): Outcome {
+  const reference = start(one, true), tested = start(one, false);
+  const benches = [reference, tested] as const;
+  let instructions = 0, turns = 0;
+  let difference: string | undefined;
+  try {
+    for (const { hart, budget, event } of one.schedule) {
+      const ran = benches.map((bench) => {
+        if (event) happen(bench, event, hart);
+        const running = bench.harts[hart];
+        return running?.run(budget) ?? 0;
+      });
+      instructions += ran[0] ?? 0;
+      turns++;
+      if (ran[0] !== ran[1]) difference = `${ran[1]} instructions ran, not ${ran[0]}`;
+      else difference = differentState(tested, reference, hart);
+      if (difference !== undefined) break;
+    }
+  } catch (error) {
+    if (!(error instanceof TranslationError)) throw error;
+    difference = error.message;
+  } finally {
+    for (const bench of benches) bench.dispose();
+  }
+  const { made, dropped } = tested.hart.translation;
+  const traps = Number(reference.memory.view.getBigUint64(reference.offset + at.SAVE_AREAS + at.SAVE.traps, true));
+  return {
+    ...(difference !== undefined && { difference }),
+    turns,
+    instructions,
+    traps,
+    regions: made.regions,
+    dropped: dropped["code changed"],
+  };
+}
+
+/** Of the hart that ran, and of memory. */
+function differentState(tested: Bench, reference: Bench, hart: number): string | undefined {
+  const [left, right] = [tested.harts[hart], reference.harts[hart]];
+  if (!left || !right) throw new RangeError(`there is no hart ${hart}`);
+  const hex = (value: bigint | undefined) => value?.toString(16) ?? "nothing";
+  const differ = (what: string, found: bigint | undefined, wanted: bigint | undefined) =>
+    found === wanted
+      ? undefined
+      : `hart ${hart}'s ${what} is ${hex(found)}, not ${hex(wanted)}, at pc ${hex(right.pc)}`;
+  const scalar = differ("pc", left.pc, right.pc) ?? differ("instret", BigInt(left.instret), BigInt(right.instret)) ??
+    differ("mode", BigInt(left.mode), BigInt(right.mode)) ??
+    differ("waiting", BigInt(left.waiting), BigInt(right.waiting));
+  if (scalar !== undefined) return scalar;
+  for (let number = 0; number < 64; number++) {
+    const name = number < 32 ? `x${number}` : `f${number - 32}`;
+    const found = differ(name, left.readRegister(number), right.readRegister(number));
+    if (found !== undefined) return found;
+  }
+  for (const [i, csr] of CSRS.entries()) {
+    const found = differ(NAMES[i] ?? `CSR ${csr}`, left.readCsr(csr), right.readCsr(csr));
+    if (found !== undefined) return found;
+  }
+  const words = ({ memory, offset }: Bench) => new Int32Array(memory.memory.buffer, offset, at.COMPARED_BYTES / 4);
+  const [ours, theirs] = [words(tested), words(reference)];
+  for (let i = 0; i < ours.length; i++) {
+    if (ours[i] !== theirs[i]) {
+      return `the word at ${(4 * i).toString(16)} of RAM is ${ours[i]?.toString(16)}, not ${theirs[i]?.toString(16)}`;
+    }
+  }
+  return undefined;
+}
+
+const NOP = 0x13, SHORT_NOP = 0x01;
+
+function without(program: Program, gone: ReadonlySet<number>): Program {
+  const image = program.image.slice(), view = new DataView(image.buffer);
+  for (const index of gone) {
+    const { offset, length } = program.pieces[index] ?? { offset: 0, length: 0 };
+    for (let place = offset; place < offset + length;) {
+      if (offset + length - place >= 4) view.setUint32(place, NOP, true), place += 4;
+      else view.setUint16(place, SHORT_NOP, true), place += 2;
+    }
+  }
+  return { ...program, image };
+}
+
+/** Fewer pieces and turns that still differ, in at most so many tries. */
+export function shrink(found: Case, tries: number): Case & { readonly removed: ReadonlySet<number> } {
+  let { schedule } = found;
+  let removed: ReadonlySet<number> = new Set();
+  const differs = (turns: readonly Turn[], gone: ReadonlySet<number>) => {
+    if (tries-- <= 0) return undefined;
+    const outcome = compare({ ...found, program: without(found.program, gone), schedule: turns });
+    return outcome.difference === undefined ? undefined : turns.slice(0, outcome.turns);
+  };
+  schedule = differs(schedule, removed) ?? schedule;
+  for (let size = found.program.pieces.length >> 1; size >= 1; size >>= 1) {
+    for (let first = 0; first < found.program.pieces.length; first += size) {
+      const more = new Set(removed);
+      for (let i = first; i < first + size; i++) more.add(i);
+      if (more.size === removed.size) continue;
+      const left = differs(schedule, more);
+      if (left) [schedule, removed] = [left, more];
+    }
+  }
+  for (let i = 0; i < schedule.length; i++) {
+    const less = schedule.toSpliced(i, 1);
+    const left = differs(less, removed);
+    if (left) schedule = left, i--;
+  }
+  return { ...found, program: without(found.program, removed), schedule, removed };
+}

@@ -1,0 +1,385 @@
+/** The pieces of random functions: each a few instructions that do something together. */
+import type { Assembler } from "../../../machines/riscv/assemble.ts";
+import { encode, type OperandValues } from "../../../machines/riscv/encode.ts";
+import { range } from "../../../machines/riscv/immediate.ts";
+import type { Instruction } from "../../../machines/riscv/instruction.ts";
+import { layoutOf } from "../../../machines/riscv/operands.ts";
+import { x } from "../../../machines/riscv/registers.ts";
+import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
+import type { Random } from "../random.ts";
+import * as at from "./layout.ts";
+
+export interface Pieces {
+  readonly asm: Assembler;
+  readonly random: Random;
+  readonly isPortable: boolean;
+  /** Counts labels, so that each has a name of its own. */
+  labels: number;
+  /** A piece begins here. */
+  boundary(): void;
+}
+
+const { zero, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, s2, s3, s4 } = x;
+const BASES = [sp, gp, tp, s0, s0, gp, s1] as const;
+/** Counters of loops, by nesting. */
+const COUNTERS = [s2, s3, s4] as const;
+/** Returns until the next service. */
+export const PATIENCE = x.s5;
+/** Registers that hold nothing that is worth keeping. */
+const FREE = [5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31] as const;
+
+const shaped = (...shapes: string[]) => INSTRUCTIONS.filter(({ semantics }) => shapes.includes(semantics.shape));
+const COMPUTE = shaped("compute"), MEMORY = shaped("load", "store"), BRANCH = shaped("branch");
+const FLOAT = shaped("float"), ATOMIC = shaped("atomic");
+const FLAGS = [0x001, 0x002, 0x003] as const;
+const SCRATCH = [...FLAGS, 0x140] as const;
+const COUNTS = [0xc00, 0xc02, 0xb00, 0xb02] as const;
+const PRIVILEGED = [
+  ...SCRATCH,
+  ...COUNTS,
+  0x100,
+  0x141,
+  0x142,
+  0x143,
+  0x104,
+  0x144,
+  0x106,
+  0x300,
+  0x341,
+  0x342,
+  0x344,
+] as const;
+const MPRV = 1 << 17;
+
+type Writer = (pieces: Pieces, depth: number, current: number) => void;
+
+/** One piece after the other, then a return. */
+export function writePieces(pieces: Pieces, current: number): void {
+  const { asm, random } = pieces;
+  const count = 4 + random.below(10);
+  const room = (at.CODE_PAGES * at.PAGE - asm.offset) / (at.FUNCTIONS - current);
+  const start = asm.offset;
+  // Calls that return find their way: the address is on the stack meanwhile.
+  const isLeaf = random.chance(0.3);
+  pieces.boundary();
+  if (!isLeaf) {
+    asm.addi(sp, sp, -32);
+    asm.sd(ra, 8, sp);
+  }
+  for (let i = 0; i < count && asm.offset - start < room - 200; i++) piece(pieces, 0, current);
+  pieces.boundary();
+  if (!isLeaf) {
+    asm.ld(ra, 8, sp);
+    asm.addi(sp, sp, 32);
+  }
+  // Functions that return into themselves ask for a service before long.
+  const patience = fresh(pieces);
+  asm.addi(PATIENCE, PATIENCE, -1);
+  asm.blt(zero, PATIENCE, patience);
+  asm.li(PATIENCE, 1 + random.below(60));
+  asm.ecall();
+  asm.label(patience);
+  if (random.chance(0.85)) asm.ret();
+  else asm.ecall();
+}
+
+function piece(pieces: Pieces, depth: number, current: number): void {
+  pieces.boundary();
+  const total = WRITERS.reduce((sum, [weight]) => sum + weight, 0);
+  let pick = pieces.random.below(total);
+  for (const [weight, write] of WRITERS) {
+    pick -= weight;
+    if (pick < 0) return write(pieces, depth, current);
+  }
+}
+
+const fresh = (pieces: Pieces) => `l${pieces.labels++}`;
+
+/** A random instruction of a list. */
+function instruction({ asm, random }: Pieces, list: readonly Instruction[]): void {
+  asm.word(randomInstruction(random, random.pick(list)));
+}
+
+function randomInstruction(random: Random, row: Instruction): number {
+  const values: { -readonly [K in keyof OperandValues]: OperandValues[K] } = {};
+  const { operands, immediate } = layoutOf(row.format);
+  const { shape } = row.semantics;
+  const isAccess = ["load", "store", "atomic", "loadReserved", "storeConditional"].includes(shape);
+  for (const operand of operands) {
+    if (operand === "imm") continue;
+    if (operand === "rd") {
+      values.rd = shape === "float" ? random.below(32) : random.chance(0.97) ? random.pick(FREE) : random.below(32);
+    } else values[operand] = operand === "rs1" && isAccess ? random.pick(BASES) : random.below(32);
+  }
+  // A result for an integer register must not be a pointer's end either.
+  if (row.semantics.shape === "float" && row.semantics.file === "x") values.rd = random.pick(FREE);
+  if (immediate) {
+    const [least, greatest] = range(immediate);
+    const value = isAccess
+      ? random.pick([
+        0,
+        8,
+        1,
+        -8,
+        4 * random.below(64),
+        random.below(256) - 128,
+        -random.below(2048),
+        random.below(2048),
+      ])
+      : random.pick([0, 1, -1, least, greatest, least + random.below(greatest - least)]);
+    const bounded = Math.min(greatest, Math.max(least, value));
+    values.imm = bounded - (((bounded % immediate.unit) + immediate.unit) % immediate.unit);
+  }
+  if (row.semantics.shape === "float" && row.semantics.rounds) values.rm = random.pick([0, 1, 2, 3, 4, 7, 7, 7, 7]);
+  return encode(row, values);
+}
+
+const straight: Writer = (pieces) => {
+  for (let i = 1 + pieces.random.below(8); i > 0; i--) {
+    instruction(pieces, pieces.random.chance(0.75) ? COMPUTE : MEMORY);
+  }
+};
+
+const floats: Writer = (pieces) => {
+  for (let i = 1 + pieces.random.below(6); i > 0; i--) {
+    instruction(pieces, pieces.random.chance(0.8) ? FLOAT : MEMORY);
+  }
+};
+
+const memory: Writer = (pieces) => {
+  const { asm, random } = pieces;
+  for (let i = 1 + random.below(6); i > 0; i--) instruction(pieces, MEMORY);
+  // Near the end of the page, whatever the pointer.
+  if (random.chance(0.3)) {
+    asm.lui(t0, 0x1000);
+    asm.or(t1, gp, t0);
+    asm.addi(t0, t0, -1 - random.below(9));
+    asm.and(t1, gp, t0);
+    asm.or(t1, gp, t0);
+    asm.sd(t2, random.below(4), t1);
+    asm.ld(t2, random.below(8), t1);
+  }
+};
+
+const atomics: Writer = (pieces) => {
+  const { asm, random } = pieces;
+  asm.andi(t0, random.pick(BASES.slice(1)), -8);
+  asm.word(
+    encode(random.pick(ATOMIC), { rd: random.pick(FREE), rs1: random.chance(0.9) ? t0 : s0, rs2: random.below(32) }),
+  );
+  if (random.chance(0.5)) {
+    // An SC that fails anyway faults on ours, and not on the peer: there it goes where it can succeed.
+    if (pieces.isPortable) asm.andi(t0, sp, -8);
+    const again = fresh(pieces);
+    asm.li(a1, 3);
+    asm.label(again);
+    asm.lr_d(a0, t0);
+    asm.add(a0, a0, a1);
+    asm.sc_d(a2, a0, t0);
+    asm.addi(a1, a1, -1);
+    asm.bnez(a1, again);
+  }
+  if (!pieces.isPortable && random.chance(0.3)) instruction(pieces, shaped("loadReserved", "storeConditional"));
+};
+
+/** Hot enough to be translated at any threshold that is tried. */
+const loop: Writer = (pieces, depth, current) => {
+  const { asm, random } = pieces;
+  const counter = COUNTERS[depth];
+  if (counter === undefined) return straight(pieces, depth, current);
+  const head = fresh(pieces);
+  asm.li(counter, 1 + random.below(depth === 0 ? 40 : 8));
+  asm.label(head);
+  for (let i = 1 + random.below(3); i > 0; i--) piece(pieces, depth + 1, current);
+  pieces.boundary();
+  asm.addi(counter, counter, -1);
+  // A counter that something else has written must not count from far away.
+  asm.andi(counter, counter, 63);
+  asm.bnez(counter, head);
+};
+
+const skip: Writer = (pieces, depth, current) => {
+  const { asm, random } = pieces;
+  const end = fresh(pieces), row = random.pick(BRANCH).name as "beq";
+  asm[row](random.below(32), random.below(32), end);
+  piece(pieces, depth, current);
+  asm.label(end);
+};
+
+/** Calls of functions further on always end; others do because the stack's page does, or the handler's patience. */
+const call: Writer = ({ asm, random, labels: _ }, _depth, current) => {
+  const target = random.chance(0.85) && current + 1 < at.FUNCTIONS
+    ? current + 1 + random.below(at.FUNCTIONS - current - 1)
+    : random.below(at.FUNCTIONS);
+  if (random.chance(0.7)) asm.jal(ra, `function ${target}`);
+  else {
+    asm.la(t0, `function ${target}`);
+    if (random.chance(0.1)) asm.addi(t0, t0, 2);
+    asm.jalr(random.pick([ra, ra, ra, t1]), 0, t0);
+  }
+};
+
+/** A jump by a table of addresses in registers: some cases are rare. */
+const jumpTable: Writer = (pieces, depth, current) => {
+  const { asm, random } = pieces;
+  const cases = 2 + random.below(3), end = fresh(pieces);
+  const labels = Array.from({ length: cases }, () => fresh(pieces));
+  asm.andi(t1, random.pick([s2, s3, a0, a3]), random.pick([1, 3]));
+  labels.forEach((label, i) => {
+    const next = fresh(pieces);
+    asm.li(t2, i);
+    asm.bne(t1, t2, next);
+    asm.la(t0, label);
+    asm.label(next);
+  });
+  asm.beqz(t0, end);
+  asm.la(t2, labels[0] ?? end);
+  asm.li(a4, cases);
+  asm.bltu(t1, a4, `${end} go`);
+  asm.mv(t0, t2);
+  asm.label(`${end} go`);
+  asm.jr(t0);
+  for (const label of labels) {
+    asm.label(label);
+    if (depth < 2) piece(pieces, depth + 1, current);
+    asm.j(end);
+  }
+  asm.label(end);
+};
+
+/** Returns to a place that is not behind the call: as longjmp, and as coroutines do. */
+const strayReturn: Writer = (pieces) => {
+  const { asm, random } = pieces;
+  const landing = fresh(pieces), routine = fresh(pieces), end = fresh(pieces);
+  asm.mv(a5, ra);
+  asm.jal(ra, routine);
+  asm.addi(a0, a0, 1);
+  asm.j(end);
+  asm.label(routine);
+  if (random.chance(0.5)) asm.la(ra, landing);
+  else asm.addi(ra, ra, random.pick([2, 4]));
+  asm.ret();
+  asm.label(landing);
+  asm.addi(a0, a0, 2);
+  asm.label(end);
+  asm.mv(ra, a5);
+};
+
+/** Calls itself until its counter is 0. */
+const recursion: Writer = (pieces) => {
+  const { asm, random } = pieces;
+  const again = fresh(pieces), leaf = fresh(pieces), end = fresh(pieces);
+  asm.mv(a5, ra);
+  asm.li(a3, random.pick([3, 40, 120]));
+  asm.jal(ra, again);
+  asm.j(end);
+  asm.label(again);
+  asm.beqz(a3, leaf);
+  asm.addi(sp, sp, -16);
+  asm.sd(ra, 0, sp);
+  asm.addi(a3, a3, -1);
+  asm.jal(ra, again);
+  asm.ld(ra, 0, sp);
+  asm.addi(sp, sp, 16);
+  asm.label(leaf);
+  asm.ret();
+  asm.label(end);
+  asm.mv(ra, a5);
+};
+
+/** Stores an instruction over one that is about to run, or has just run. */
+const selfModifying: Writer = (pieces) => {
+  const { asm, random } = pieces;
+  const place = fresh(pieces), back = fresh(pieces);
+  const isFirst = random.chance(0.5);
+  const word = random.chance(0.8) ? encodeAddi(random.pick(FREE), random.below(100)) : random.bits32();
+  const patch = () => {
+    asm.la(t0, place);
+    asm.li(t1, word | 0);
+    if (random.chance(0.5)) asm.sw(t1, 0, t0);
+    else asm.sh(t1, random.pick([0, 2]), t0);
+    // Ours follows at once; the architecture asks for the fence.
+    if (pieces.isPortable || random.chance(0.5)) asm.fence_i();
+  };
+  if (isFirst) patch();
+  else asm.li(a4, 2);
+  asm.label(back);
+  asm.label(place);
+  asm.word(encodeAddi(random.pick(FREE), 1));
+  if (isFirst) return;
+  patch();
+  asm.addi(a4, a4, -1);
+  asm.andi(a4, a4, 1);
+  asm.bnez(a4, back);
+};
+
+const encodeAddi = (rd: number, imm: number) => (imm << 20 | rd << 15 | rd << 7 | 0x13) >>> 0;
+
+const csrs: Writer = ({ asm, random, isPortable }) => {
+  const csr = random.pick(isPortable ? SCRATCH : random.chance(0.6) ? [...SCRATCH, ...COUNTS] : PRIVILEGED);
+  // FS and the like are read where all machines agree on them only; the writable ones must not undo the handler.
+  const isReadOnly = csr >= 0xb00 || [0x300, 0x100, 0x341, 0x104, 0x106].includes(csr);
+  const rd = random.pick(FREE);
+  if (isReadOnly) asm.csrrs(rd, csr, zero);
+  else if (random.chance(0.4)) asm.csrrwi(rd, csr, random.below(32));
+  else asm.csrrs(rd, csr, random.pick(FREE));
+};
+
+const system: Writer = ({ asm, random, isPortable }) => {
+  const kind = random.below(isPortable ? 6 : 9);
+  if (kind < 3) asm.ecall();
+  else if (kind < 4) asm.ebreak();
+  else if (kind < 5) asm.fence_i();
+  else if (kind < 6) asm.word(random.pick([0, 0xffff_ffff, 0x0000_0053 | 5 << 12, 0xc000_1073]));
+  else if (kind < 7) asm.sfence_vma(random.pick([zero, gp]), zero);
+  else if (kind < 8) asm.csrrw(random.pick(FREE), random.pick([0xc02, 0xc00]), zero);
+  else asm.fence("rw", "rw");
+};
+
+/** In machine mode, data of another space; elsewhere three illegal instructions. */
+const borrowed: Writer = (pieces) => {
+  const { asm, random } = pieces;
+  if (pieces.isPortable) return straight(pieces, 0, 0);
+  asm.li(t0, MPRV | (random.chance(0.5) ? 1 << 11 : 0));
+  asm.li(t2, 3 << 11);
+  asm.csrrc(zero, 0x300, t2);
+  asm.csrrs(zero, 0x300, t0);
+  for (let i = 1 + random.below(3); i > 0; i--) instruction(pieces, MEMORY);
+  asm.csrrc(zero, 0x300, t0);
+};
+
+/** Halfwords that are instructions by chance. */
+const compressed: Writer = ({ asm, random }) => {
+  for (let i = 1 + random.below(5); i > 0; i--) {
+    const half = random.bits32() & 0xffff;
+    asm.half((half & 3) === 3 ? half & ~1 : half);
+  }
+  if (asm.offset % 4 !== 0) asm.half(1);
+};
+
+const noise: Writer = ({ asm, random }) => asm.word(random.bits32());
+
+const pointer: Writer = ({ asm, random }) => {
+  const step = random.pick([8, -8, 1, 64, 2040, -2040]);
+  asm.addi(random.pick([gp, tp, s0]), random.pick([gp, tp, s0]), step);
+};
+
+const WRITERS: readonly (readonly [number, Writer])[] = [
+  [16, straight],
+  [8, floats],
+  [10, memory],
+  [5, atomics],
+  [12, loop],
+  [6, skip],
+  [10, call],
+  [4, jumpTable],
+  [3, strayReturn],
+  [3, recursion],
+  [4, selfModifying],
+  [6, csrs],
+  [7, system],
+  [2, borrowed],
+  [4, compressed],
+  [1, noise],
+  [4, pointer],
+];
