@@ -32,6 +32,12 @@ export interface Machine {
   readonly rm: Local;
   /** i32: of the current slot. */
   readonly opcode: Local;
+  /**
+   * i32: of an instruction on a slow path, which may undecode it: address of its rd, and its length. What writes memory
+   * may write over the instruction itself, and a device may while it is read.
+   */
+  readonly rd: Local;
+  readonly length: Local;
   /** i32: the slot whose instruction must run here even if a region begins there; SKIP_NEXT: the next one fetched. */
   readonly skip: Local;
   readonly labels: Readonly<
@@ -55,6 +61,12 @@ export const currentPc = (m: Machine): Expr =>
 
 /** Writes rd. The address is taken before the value, as the emitter does: values may not change it. */
 export const writeRd = (m: Machine, value: Expr): Statement => store.i64(register(m, at.SLOT_RD), value);
+
+/** Before a slow path. */
+export const keepOperands = (m: Machine): Statements => [
+  set(m.rd, register(m, at.SLOT_RD)),
+  set(m.length, i32.load8_u(m.slot, at.SLOT_LENGTH)),
+];
 
 /** Goes on at the current slot, to which control has just come from elsewhere. */
 export function arrive(m: Machine): Statements {
@@ -160,11 +172,13 @@ export function saved(m: Machine, calls: Statements): Statements {
   ];
 }
 
-/** Leaves in `address` where an atomic access at x[rs1] goes, or reloads after an exception. */
+/** Leaves in `address` where an atomic access at x[rs1] goes, in `rd` and `second` its operands, or reloads after an exception. */
 function locateAtomic(m: Machine, bytes: 4 | 8, access: typeof READ | typeof WRITE): Statements {
   const { hit, address } = tlbHit(m, access === READ ? at.READ_TABLE : at.WRITE_TABLE, 1);
   const misaligned = i64.ne(i64.and(m.target, i64.const(bytes - 1)), i64.const(0));
   return [
+    ...keepOperands(m),
+    set(m.second, read(m, at.SLOT_RS2)),
     set(m.target, read(m, at.SLOT_RS1)),
     when(i32.or(misaligned, i32.eqz(hit)), [
       ...saved(m, [
@@ -185,10 +199,9 @@ function atomicHandler(m: Machine, form: Form, s: Semantics): Statements {
       return [
         ...locateAtomic(m, s.bytes, WRITE),
         set(m.first, loadAt(s.bytes)),
-        set(m.second, read(m, at.SLOT_RS2)),
         ...code,
         storeAt(s.bytes, value),
-        writeRd(m, m.first),
+        store.i64(m.rd, m.first),
         ...advance(m, form.length),
       ];
     }
@@ -198,7 +211,7 @@ function atomicHandler(m: Machine, form: Form, s: Semantics): Statements {
         set(m.first, loadAt(s.bytes)),
         store.i64(m.base, i64.extend_i32_u(m.address), at.RESERVATION),
         store.i64(m.base, m.first, at.RESERVED_VALUE),
-        writeRd(m, m.first),
+        store.i64(m.rd, m.first),
         ...advance(m, form.length),
       ];
     case "storeConditional":
@@ -215,9 +228,9 @@ function atomicHandler(m: Machine, form: Form, s: Semantics): Statements {
             i32.const(0),
           ),
         ),
-        when(m.rm, [storeAt(s.bytes, read(m, at.SLOT_RS2))]),
+        when(m.rm, [storeAt(s.bytes, m.second)]),
         store.i64(m.base, i64.const(-1), at.RESERVATION),
-        writeRd(m, i64.extend_i32_u(i32.eqz(m.rm))),
+        store.i64(m.rd, i64.extend_i32_u(i32.eqz(m.rm))),
         ...advance(m, form.length),
       ];
     default:

@@ -18,7 +18,7 @@ import {
   store,
   when,
 } from "../wasm/statement.ts";
-import { arrive, currentPc, handler, type Machine, refund, saved, slotField, writeRd } from "./handlers.ts";
+import { arrive, currentPc, handler, keepOperands, type Machine, refund, saved, slotField } from "./handlers.ts";
 import { defineCarryless } from "./carryless.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
@@ -118,6 +118,8 @@ function defineRun(
       kind: f.local("i32"),
       rm: f.local("i32"),
       opcode: f.local("i32"),
+      rd: f.local("i32"),
+      length: f.local("i32"),
       skip: f.local("i32"),
       labels: {
         next: label("next"),
@@ -270,10 +272,10 @@ function straddling(m: Machine): Statements {
   ];
 }
 
-/** On to the next instruction, whose length the slot knows, by way of the fetch TLB if what was decoded may be stale. */
-function advanceBySlot(m: Machine, onward: Statements = [branch(m.labels.next)]): Statements {
+/** On to the next instruction behind a slow path, by way of the fetch TLB if what was decoded may be stale. */
+function advanceByLength(m: Machine, onward: Statements = [branch(m.labels.next)]): Statements {
   return [
-    set(m.slot, i32.add(m.slot, i32.shl(i32.load8_u(m.slot, at.SLOT_LENGTH), i32.const(at.SLOT_SHIFT)))),
+    set(m.slot, i32.add(m.slot, i32.shl(m.length, i32.const(at.SLOT_SHIFT)))),
     when(i32.eq(m.address, i32.const(at.CONTINUE)), onward),
     set(m.target, currentPc(m)),
     branch(m.labels.jump),
@@ -282,20 +284,22 @@ function advanceBySlot(m: Machine, onward: Statements = [branch(m.labels.next)])
 
 function slowLoad(m: Machine): Statements {
   return [
+    ...keepOperands(m),
     ...saved(m, [set(m.address, call(m.mmu.loadSlow, m.base, m.target, m.kind))]),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
-    writeRd(m, i64.load(m.base, at.VALUE)),
+    store.i64(m.rd, i64.load(m.base, at.VALUE)),
     when(i32.and(m.kind, i32.const(at.KIND_FLOAT)), [store.i32(m.base, i32.const(3), at.FS)]),
-    ...advanceBySlot(m),
+    ...advanceByLength(m),
   ];
 }
 
 function slowStore(m: Machine): Statements {
   return [
+    ...keepOperands(m),
     store.i64(m.base, i64.load(i32.add(m.base, slotField(m, at.SLOT_RS2))), at.VALUE),
     ...saved(m, [set(m.address, call(m.mmu.storeSlow, m.base, m.target, m.kind))]),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
-    ...advanceBySlot(m),
+    ...advanceByLength(m),
   ];
 }
 
@@ -303,9 +307,10 @@ function slowStore(m: Machine): Statements {
 function execute(m: Machine, imports: HartImports): Statements {
   return [
     store.i32(m.base, readGlobal(m.flags), at.FFLAGS),
+    ...keepOperands(m),
     ...saved(m, [set(m.address, call(imports.execute, m.base, m.slot))]),
     writeGlobal(m.flags, i32.load(m.base, at.FFLAGS)),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
-    ...advanceBySlot(m, arrive(m)),
+    ...advanceByLength(m, arrive(m)),
   ];
 }

@@ -85,6 +85,8 @@ function machineHandler(asm: Assembler, dumps: boolean): void {
     asm.sd(t0, 8, t1);
     asm.csrr(t0, "mcause");
     asm.sd(t0, 16, t1);
+    asm.csrr(t0, "mtval");
+    asm.sd(t0, 24, t1);
   }
   asm.csrr(t1, "mcause");
   asm.blt(t1, zero, "interrupt");

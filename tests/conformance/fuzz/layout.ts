@@ -13,7 +13,7 @@ export const TABLES = 0x1_0000, SPACES = 4, TABLE_PAGES = 3 * SPACES;
 /** The harts' save areas; where a program that ends leaves its registers; the handlers. */
 export const SAVE_AREAS = TABLES + TABLE_PAGES * PAGE, SAVE_BYTES = 0x200, REGISTERS = SAVE_AREAS + 0x800;
 export const HANDLER = SAVE_AREAS + PAGE, SUPERVISOR_HANDLER = HANDLER + 0xc00;
-/** What a program that ends has trapped for: mepc, the sum of all registers, and mcause. */
+/** What a program that ends has trapped for: mepc, the sum of all registers, mcause and mtval. */
 export const LOG = HANDLER + PAGE, LOG_ENTRY_BYTES = 32, TRAP_LIMIT = 250;
 /** What programs can change, and what is compared. */
 export const COMPARED_BYTES = LOG + 2 * PAGE;

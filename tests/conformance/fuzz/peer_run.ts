@@ -23,11 +23,22 @@ export async function differenceFromPeer(program: Program, tier: Tier): Promise<
     const isCompared = (place: number) => place > DUMPED[0][1] || (place - 1) % at.LOG_ENTRY_BYTES < 16;
     const place = ours.output.findIndex((byte, i) => byte !== peer.output[i] && isCompared(i));
     if (place < 0) return undefined;
+    if (isAbsentDevice(ours.output, place)) return "unfinished";
     return `${placeName(place - 1)} is ${doubleword(ours.output, place)}, not ${doubleword(peer.output, place)}`;
   } catch (error) {
     if (error instanceof HungProgramError) return "unfinished";
     throw error;
   }
+}
+
+/** Whether the first difference is that ours found nothing below RAM, where the peer has a device. */
+function isAbsentDevice(output: Uint8Array, place: number): boolean {
+  const [, length] = DUMPED[0];
+  if (place > length) return false;
+  const entry = new DataView(output.slice(1, 1 + length).buffer);
+  const start = place - 1 - (place - 1) % at.LOG_ENTRY_BYTES;
+  const cause = entry.getBigUint64(start + 16, true), address = entry.getBigUint64(start + 24, true);
+  return (cause === 1n || cause === 5n || cause === 7n) && address < at.RAM;
 }
 
 /** An executable for any machine with the board's map. */

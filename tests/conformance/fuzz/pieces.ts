@@ -169,7 +169,7 @@ const atomics: Writer = (pieces) => {
   );
   if (random.chance(0.5)) {
     // An SC that fails anyway faults on ours, and not on the peer: there it goes where it can succeed.
-    if (pieces.isPortable) asm.andi(t0, sp, -8);
+    if (pieces.isPortable) asm.li(t0, at.RAM + BigInt(at.STACKS + 8 * random.below(32)));
     const again = fresh(pieces);
     asm.li(a1, 3);
     asm.label(again);

@@ -515,3 +515,39 @@ Deno.test("code of more pages than can be kept decoded runs, again and again", (
   for (let page = 1; page <= pages; page++) sum += page & 0xff;
   assertEquals([bench.hart.waiting, bench.hart.readRegister(a0)], [true, BigInt(2 * sum)]);
 });
+
+Deno.test("an instruction that stores over itself ends as what it was", () => {
+  const bench = new Bench();
+  const nop = 0x13n | 0x13n << 32n;
+  const stores: readonly (readonly [string, (asm: Assembler) => void])[] = [
+    ["sd", (asm) => asm.sd(x.a0, 0, x.s0)],
+    ["amoswap", (asm) => asm.amoswap_d(x.a1, x.a0, x.s0)],
+    ["amoor", (asm) => asm.amoor_w(x.a1, x.a0, x.s0)],
+    ["lr", (asm) => (asm.lr_d(x.a2, x.s0), asm.sc_d(x.a1, x.a0, x.s0))],
+  ];
+  for (const [what, store] of stores) {
+    const symbols = bench.load((asm) => {
+      asm.la(x.s0, "here");
+      asm.align(8);
+      asm.label("here");
+      store(asm);
+      asm.addi(x.a3, x.a3, 1);
+      asm.add(x.a4, x.zero, x.zero);
+      asm.label("end");
+      asm.j("end");
+    });
+    const { hart } = bench;
+    const here = symbols.get("here") ?? 0n, old = bench.peek(here);
+    hart.writeRegister(x.a0, nop);
+    hart.writeRegister(x.a4, 1n);
+    const count = Number((symbols.get("end") ?? 0n) - RAM) / 4;
+    assertEquals(hart.run(count), count);
+    assertEquals([hart.pc, hart.readRegister(x.a4)], [symbols.get("end"), 0n], what);
+    if (what.startsWith("amo")) {
+      const low = what === "amoor" ? BigInt.asUintN(64, BigInt.asIntN(32, old)) : old;
+      assertEquals(hart.readRegister(x.a1), low, what);
+    }
+    assertEquals(hart.readRegister(0), 0n);
+  }
+  bench.dispose();
+});
