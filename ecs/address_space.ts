@@ -137,10 +137,13 @@ function findSpace(world: World, handle: AddressSpace): Space {
 export function lookup(space: Space, hi: number, lo: number): Range | undefined {
   const slot = (lo >>> 12) & (CACHE - 1);
   const cached = space.cache[slot];
-  if (cached !== undefined && hi === cached.startHigh && (lo >>> 0) >= (cached.startLow >>> 0)) {
-    if ((lo - cached.startLow) >>> 0 < cached.end - cached.start) return cached;
-  }
-  return space.cache[slot] = rangeAt(space.view, roundDown(hi, lo));
+  const address = hi === 0 ? lo >>> 0 : roundDown(hi, lo);
+  if (cached !== undefined && address >= cached.start && address < cached.end) return cached;
+  return find(space, slot, address);
+}
+
+function find(space: Space, slot: number, address: number): Range | undefined {
+  return space.cache[slot] = rangeAt(space.view, address);
 }
 
 /** Record of a space by entity id. */

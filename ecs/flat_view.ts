@@ -28,9 +28,6 @@ export class Range implements Piece {
   readonly flags: number;
   /** Not visible to anyone: it is brought up to date where the same range comes to be seen on another path. */
   path: number;
-  /** Halves of `start`: lookups and offsets are integer work. */
-  readonly startLow: number;
-  readonly startHigh: number;
   readonly mmio: Mmio | undefined;
   /** Memory that a read reaches without a handler. */
   readonly ram: RamBlock | undefined;
@@ -42,8 +39,6 @@ export class Range implements Piece {
     this.base = piece.base;
     this.flags = piece.flags;
     this.path = piece.path;
-    this.startLow = lowHalf(piece.start);
-    this.startHigh = highHalf(piece.start);
     this.mmio = mmio;
     this.ram = (piece.flags & (Flag.RAM | Flag.RAM_DEVICE)) === Flag.RAM || (piece.flags & Flag.ROMD) !== 0
       ? ram
@@ -117,10 +112,12 @@ export function startAbove(view: FlatView, address: number): number {
 
 /** Offset in the range's region of an address (hi, lo) in it; rounded above 2^53. */
 export function offsetIn(range: Range, hi: number, lo: number): number {
-  const intoRange = hi === range.startHigh
-    ? (lo - range.startLow) >>> 0
-    : ((hi - range.startHigh) >>> 0) * 0x100000000 + (lo >>> 0) - (range.startLow >>> 0);
-  return intoRange + (range.start - range.base);
+  return hi === 0 ? (lo >>> 0) - range.base : farOffset(range, hi, lo);
+}
+
+function farOffset({ base }: Range, hi: number, lo: number): number {
+  if (hi >>> 0 < 0x200000) return hi * 0x100000000 + (lo >>> 0) - base;
+  return ((hi - highHalf(base)) >>> 0) * 0x100000000 + (lo >>> 0) - (lowHalf(base) >>> 0);
 }
 
 /** Offset in the region at which a range ends; exact for memory. */

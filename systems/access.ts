@@ -36,6 +36,11 @@ export function joinBits(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
+/** The lowest 1, 2 or 4 bytes of a number, zero-extended within int32. */
+export function lowBytes(value: number, size: number): number {
+  return value & (-1 >>> (32 - 8 * size));
+}
+
 /** Loads `size` little-endian bytes: low 32 bits, zero-extended within int32. */
 export function loadLow(view: DataView, offset: number, size: number): number {
   if (size === 1) return view.getUint8(offset);

@@ -9,7 +9,7 @@ import {
 import { DeviceError, type DeviceRow, type Instance } from "../ecs/device.ts";
 import type { Owner } from "../ecs/owner.ts";
 import type { World } from "../ecs/world.ts";
-import { engageGuard, restoreGuard } from "./dispatch.ts";
+import { engageGuard, restoreGuard } from "./call_handler.ts";
 import { reference, release } from "./finalize.ts";
 
 /** A bottom half of `owner`; devices declare theirs in their type instead. */

@@ -1,25 +1,21 @@
 /**
  * Dispatch: one access of 1, 2, 4 or 8 bytes, from address to handler. Read from the top: the range in the current
- * view; memory at once, a handler inside a read scope and behind the device's re-entrancy guard; validity; one call or
- * several. Guest misbehaviour is an outcome, never an exception; a handler that throws is a fault of the model.
+ * view; memory at once, a handler by `call_handler.ts`, the rest by an IOMMU or not at all. Guest misbehaviour is an
+ * outcome, never an exception.
  */
 import { type AddressSpace, lookup, spaceOf } from "../ecs/address_space.ts";
 import { roundDown } from "../ecs/address.ts";
 import { endOffset, type FlatView, isWritable, offsetIn, type Range, rangeAt } from "../ecs/flat_view.ts";
-import { type Epochs, innermostFrame } from "../ecs/epochs.ts";
-import { resolve } from "../ecs/handle.ts";
 import { type Iommu, Permission } from "../ecs/iommu.ts";
-import { type Guard, guardAbove, type Owner, OwnerKind } from "../ecs/owner.ts";
-import { type AccessSize, type Mmio, regions } from "../ecs/region.ts";
-import type { Access, World } from "../ecs/world.ts";
-import { Attrs, loadLow, lowBits, MemTx, storeHalves } from "./access.ts";
-import { reportHandlerFault, warnReentry } from "./fault.ts";
-import { isValid, readAdjusted, writeAdjusted } from "./handler.ts";
-import { type HandlerWrite, interceptRead, interceptWrite, PASS } from "./intercept.ts";
-import { commit } from "./transaction.ts";
+import type { RamBlock } from "../ecs/ram_block.ts";
+import type { AccessSize } from "../ecs/region.ts";
+import type { World } from "../ecs/world.ts";
+import { Attrs, loadLow, MemTx, storeHalves } from "./access.ts";
+import { fail, readHandler, writeHandler } from "./call_handler.ts";
 import { enterHop, iommuIn, leaveHop } from "./translate.ts";
 
-const { OK, ERROR, DECODE_ERROR, ACCESS_ERROR } = MemTx;
+const { OK, DECODE_ERROR, ACCESS_ERROR } = MemTx;
+const MEMORY_ONLY = Attrs.MEMORY;
 
 /**
  * Reads at the 64-bit address (hi, lo), halves as int32.
@@ -56,7 +52,7 @@ export function dispatchWrite(
   return world.access.result = writeRange(world, record.view, range, hi, lo, size, valueLo, valueHi, attrs);
 }
 
-/** Reads from a range of a captured view. */
+/** Reads from a range of a captured view. Handlers first: they are most of what comes by here. */
 export function readRange(
   world: World,
   view: FlatView,
@@ -66,26 +62,14 @@ export function readRange(
   size: AccessSize,
   attrs: number,
 ): number {
-  const { access } = world;
-  if (range === undefined) return fail(access, DECODE_ERROR);
-  const offset = offsetIn(range, hi, lo);
-  const { ram, mmio } = range;
-  if (ram !== undefined) {
-    if (offset + size > endOffset(range)) return readAcross(world, view, hi, lo, size, attrs);
-    access.hi = size === 8 ? ram.view.getInt32(offset + 4, true) : 0;
-    access.result = OK;
-    return loadLow(ram.view, offset, size);
+  const mmio = range?.mmio;
+  if (range === undefined || mmio === undefined || range.ram !== undefined || (attrs & MEMORY_ONLY) !== 0) {
+    return readElsewhere(world, view, range, hi, lo, size, attrs);
   }
-  if (mmio === undefined) {
-    const iommu = iommuIn(world, range);
-    if (iommu !== undefined) return readTranslated(world, view, range, iommu, hi, lo, size, attrs);
-    return fail(access, (attrs & Attrs.MEMORY) === 0 ? DECODE_ERROR : ACCESS_ERROR);
-  }
-  if ((attrs & Attrs.MEMORY) !== 0) return fail(access, ACCESS_ERROR);
-  return readHandler(world, range, mmio, offset, size, attrs);
+  return readHandler(world, range, mmio, offsetIn(range, hi, lo), size, attrs);
 }
 
-/** Writes to a range of a captured view. */
+/** Writes to a range of a captured view. A ROM device in ROM mode is written by its handlers. */
 export function writeRange(
   world: World,
   view: FlatView,
@@ -97,145 +81,87 @@ export function writeRange(
   valueHi: number,
   attrs: number,
 ): number {
-  if (range === undefined) return DECODE_ERROR;
-  const offset = offsetIn(range, hi, lo);
-  const { ram, mmio } = range;
-  if (ram !== undefined && (isWritable(range) || (attrs & Attrs.DEBUG) !== 0)) {
-    if (offset + size > endOffset(range)) return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
-    storeHalves(ram.view, offset, size, valueLo, valueHi);
-    ram.observer?.(offset, size);
-    return OK;
+  const mmio = range?.mmio;
+  const allowed = range?.ram === undefined ? MEMORY_ONLY : Attrs.DEBUG;
+  if (range === undefined || mmio === undefined || (attrs & allowed) !== 0) {
+    return writeElsewhere(world, view, range, hi, lo, size, valueLo, valueHi, attrs);
   }
-  const isRefused = (attrs & Attrs.MEMORY) !== 0 && ram === undefined;
-  if (mmio === undefined) {
-    const iommu = iommuIn(world, range);
-    if (iommu !== undefined) {
-      return writeTranslated(world, view, range, iommu, hi, lo, size, valueLo, valueHi, attrs);
-    }
-    return isRefused ? ACCESS_ERROR : DECODE_ERROR;
-  }
-  if (isRefused) return ACCESS_ERROR;
-  return writeHandler(world, range, mmio, offset, size, valueLo, valueHi, attrs);
+  return writeHandler(world, range, mmio, offsetIn(range, hi, lo), size, valueLo, valueHi, attrs);
 }
 
-function fail(access: Access, result: number): number {
-  access.hi = 0;
-  access.result = result;
-  return 0;
-}
-
-function readHandler(
+/** Memory, what an IOMMU leads to, or nothing. */
+function readElsewhere(
   world: World,
-  range: Range,
-  mmio: Mmio,
-  offset: number,
+  view: FlatView,
+  range: Range | undefined,
+  hi: number,
+  lo: number,
   size: AccessSize,
   attrs: number,
 ): number {
-  let isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
-  if (!isDirect) {
-    const tap = regions(world).tap[range.region];
-    if (tap !== undefined) {
-      interceptRead(world, tap);
-      isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
-    }
-    if (!isDirect && !isValid(mmio, offset, size, false, attrs)) return fail(world.access, DECODE_ERROR);
-  }
-  const { guard } = mmio;
-  if (guard !== undefined && !engage(world, range, guard)) return fail(world.access, ACCESS_ERROR);
-  const { epochs } = world;
-  const access = enterHandler(epochs, range.region, attrs);
-  let low = 0;
-  try {
-    if (isDirect) {
-      const value = mmio.ops.read === undefined ? 0 : mmio.ops.read(mmio.state, offset, size, access);
-      low = truncate(lowBits(value), size);
-    } else {
-      low = readAdjusted(mmio, offset, size, access);
-    }
-  } catch (cause) {
-    low = access.hi = 0;
-    access.result = ERROR;
-    reportHandlerFault(world, range, offset, size, undefined, cause);
-  } finally {
-    close(world, guard, epochs);
-  }
-  world.access.hi = access.hi;
-  world.access.result = access.result;
-  return low;
+  const { access } = world;
+  if (range === undefined) return fail(access, DECODE_ERROR);
+  if (range.ram !== undefined) return readMemory(world, view, range, range.ram, hi, lo, size, attrs);
+  const iommu = iommuIn(world, range);
+  if (iommu !== undefined) return readTranslated(world, view, range, iommu, hi, lo, size, attrs);
+  return fail(access, (attrs & MEMORY_ONLY) === 0 ? DECODE_ERROR : ACCESS_ERROR);
 }
 
-function writeHandler(
+function writeElsewhere(
   world: World,
-  range: Range,
-  mmio: Mmio,
-  offset: number,
+  view: FlatView,
+  range: Range | undefined,
+  hi: number,
+  lo: number,
   size: AccessSize,
   valueLo: number,
   valueHi: number,
   attrs: number,
 ): number {
-  let isDirect = (mmio.direct & size) !== 0 && (offset & (size - 1)) === 0;
-  if (!isDirect) {
-    const tap = regions(world).tap[range.region];
-    if (tap !== undefined) {
-      const write = { world, range, mmio, offset, size, valueLo, valueHi, attrs };
-      const result = interceptWrite(write, tap, deliver);
-      if (result !== PASS) return result;
-      isDirect = (tap.direct & size) !== 0 && (offset & (size - 1)) === 0;
-    }
-    if (!isDirect && !isValid(mmio, offset, size, true, attrs)) return DECODE_ERROR;
+  if (range === undefined) return DECODE_ERROR;
+  const { ram } = range;
+  if (ram !== undefined && (isWritable(range) || (attrs & Attrs.DEBUG) !== 0)) {
+    return writeMemory(world, view, range, ram, hi, lo, size, valueLo, valueHi, attrs);
   }
-  const { guard } = mmio;
-  if (guard !== undefined && !engage(world, range, guard)) return ACCESS_ERROR;
-  const { epochs } = world;
-  const access = enterHandler(epochs, range.region, attrs);
-  try {
-    if (isDirect) mmio.ops.write?.(mmio.state, offset, truncate(valueLo, size) >>> 0, size, access);
-    else writeAdjusted(mmio, offset, size, valueLo, valueHi, access);
-  } catch (cause) {
-    access.result = ERROR;
-    reportHandlerFault(world, range, offset, size, valueLo, cause);
-  } finally {
-    close(world, guard, epochs);
-  }
-  return access.result;
+  const iommu = iommuIn(world, range);
+  if (iommu !== undefined) return writeTranslated(world, view, range, iommu, hi, lo, size, valueLo, valueHi, attrs);
+  return (attrs & MEMORY_ONLY) !== 0 && ram === undefined ? ACCESS_ERROR : DECODE_ERROR;
 }
 
-/** A write that was collected reaches its handler; nobody is left to hear of its outcome. */
-function deliver({ world, range, mmio, offset, size, valueLo, valueHi, attrs }: HandlerWrite): void {
-  writeHandler(world, range, mmio, offset, size, valueLo, valueHi, attrs);
+function readMemory(
+  world: World,
+  view: FlatView,
+  range: Range,
+  ram: RamBlock,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  attrs: number,
+): number {
+  const offset = offsetIn(range, hi, lo);
+  if (offset + size > endOffset(range)) return readAcross(world, view, hi, lo, size, attrs);
+  world.access.hi = size === 8 ? ram.view.getInt32(offset + 4, true) : 0;
+  world.access.result = OK;
+  return loadLow(ram.view, offset, size);
 }
 
-/** Sets the re-entrancy flag of the range's device; false if a handler of it runs already (1.8.4). */
-function engage(world: World, range: Range, guard: Guard): boolean {
-  if (guard.engaged) {
-    warnReentry(world, range, guard);
-    return false;
-  }
-  return guard.engaged = true;
-}
-
-/** Opens a scope as `enterScope` does; returns the access for the handler that runs in it. */
-function enterHandler(epochs: Epochs, region: number, attrs: number): Access {
-  if (epochs.depth++ === 0) epochs.scopeEpoch = epochs.current;
-  const frame = innermostFrame(epochs);
-  frame.opener = region;
-  frame.attrs = attrs;
-  frame.result = OK;
-  frame.hi = 0;
-  return frame;
-}
-
-/** The guard is alive here even if the handler dropped its device: the scope is still open (LC20). */
-function close(world: World, guard: Guard | undefined, epochs: Epochs): void {
-  if (guard !== undefined) guard.engaged = false;
-  epochs.depth--;
-  if (epochs.depth === 0 && epochs.oldestRetired !== 0) commit(world);
-}
-
-function truncate(low: number, size: number): number {
-  return size === 4 ? low | 0 : size === 1 ? low & 0xff : low & 0xffff;
+function writeMemory(
+  world: World,
+  view: FlatView,
+  range: Range,
+  ram: RamBlock,
+  hi: number,
+  lo: number,
+  size: AccessSize,
+  valueLo: number,
+  valueHi: number,
+  attrs: number,
+): number {
+  const offset = offsetIn(range, hi, lo);
+  if (offset + size > endOffset(range)) return writeAcross(world, view, hi, lo, size, valueLo, valueHi, attrs);
+  storeHalves(ram.view, offset, size, valueLo, valueHi);
+  ram.observer?.(offset, size);
+  return OK;
 }
 
 /** Goes on in the address space that an IOMMU leads to; an access over the end of a page is taken apart. */
@@ -325,19 +251,4 @@ function writeAcross(
 export function plus(hi: number, lo: number, bytes: number): [hi: number, lo: number] {
   const low = (lo >>> 0) + bytes;
   return [(hi + Math.floor(low / 0x100000000)) | 0, low | 0];
-}
-
-/** Sets the re-entrancy flag of a device outside of an access, for guarded bottom halves (S47). Returns what it was. */
-export function engageGuard(world: World, owner: Owner): boolean {
-  const guard = guardAbove(world, resolve(world, owner, OwnerKind));
-  if (guard === undefined) return false;
-  const former = guard.engaged;
-  guard.engaged = true;
-  return former;
-}
-
-/** Puts the flag back to what {@linkcode engageGuard} returned. */
-export function restoreGuard(world: World, owner: Owner, former: boolean): void {
-  const guard = guardAbove(world, resolve(world, owner, OwnerKind));
-  if (guard !== undefined) guard.engaged = former;
 }

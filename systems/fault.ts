@@ -10,20 +10,20 @@ export class HandlerFaultError extends Error {
   override readonly name = "HandlerFaultError";
 }
 
-export function reportHandlerFault(
+export function handlerFault(
   world: World,
   range: Range,
   offset: number,
   size: number,
   written: number | undefined,
   cause: unknown,
-): void {
+): HandlerFaultError {
   const doing = written === undefined
     ? `a read of ${size} bytes`
     : `a write of ${formatAddress(written >>> 0)} in ${size} bytes`;
   const reason = cause instanceof Error ? cause.message : String(cause);
   const message = `${describeRegion(world, range.region)} threw at ${doing} at ${formatAddress(offset)}: ${reason}`;
-  world.reportFault(new HandlerFaultError(message, { cause }));
+  return new HandlerFaultError(message, { cause });
 }
 
 /** S46: one line per device, ever. */

@@ -4,7 +4,7 @@
  */
 import { type AccessSize, implWidths, type Mmio, validWidths } from "../ecs/region.ts";
 import type { Access } from "../ecs/world.ts";
-import { highBits, joinBits, lowBits } from "./access.ts";
+import { highBits, joinBits, lowBits, lowBytes } from "./access.ts";
 
 /** Whether the device takes the access: first its own check, then alignment, then size. */
 export function isValid(mmio: Mmio, offset: number, size: AccessSize, isWrite: boolean, attrs: number): boolean {
@@ -38,6 +38,9 @@ function shiftOf(mmio: Mmio, size: number, step: number, at: number): bigint {
  */
 export function readAdjusted(mmio: Mmio, offset: number, size: AccessSize, access: Access): number {
   const step = stepOf(mmio, size);
+  if (step === size && size < 8 && !isBigEndian(mmio)) {
+    return lowBytes(lowBits(mmio.ops.read?.(mmio.state, offset, size, access) ?? 0), size);
+  }
   let value = 0n;
   for (let at = 0; at < size; at += step) {
     const part = mmio.ops.read === undefined ? 0 : mmio.ops.read(mmio.state, offset + at, step, access);
@@ -64,6 +67,9 @@ export function writeAdjusted(
   access: Access,
 ): void {
   const step = stepOf(mmio, size);
+  if (step === size && size < 8 && !isBigEndian(mmio)) {
+    return mmio.ops.write?.(mmio.state, offset, lowBytes(valueLo, size) >>> 0, size, access);
+  }
   let value = BigInt.asUintN(8 * size, joinBits(valueHi, valueLo));
   if (isBigEndian(mmio)) value = reverseBytes(value, size);
   for (let at = 0; at < size; at += step) {

@@ -26,7 +26,27 @@ const NOTHING: readonly ViewChange[] = [];
 /** Renders what was marked since the last call. Nothing is published yet. */
 export function renderChanges(world: World): readonly ViewChange[] {
   if (!hasDirtySpaces(world)) return NOTHING;
-  const dirty = takeDirtySpaces(world).map((space) => ({
+  const spaces = takeDirtySpaces(world);
+  return spaces.length === 1 ? [renderOne(world, spaces[0]!)] : renderShared(world, spaces);
+}
+
+/** Nobody else's view changes: the usual case, which pays for no bookkeeping. */
+function renderOne(world: World, space: Space): ViewChange {
+  const before = space.view;
+  const windows = takeWindows(space);
+  const root = physicalRoot(world, space.root);
+  if (root !== 0 && root === space.physicalRoot) {
+    const { view, removed, added } = updateView(world, root, before, mergeWindows(windows));
+    return { space, before, view, removed, added };
+  }
+  const { view, removed, added } = compareViews(before, viewOf(world, root));
+  writePhysicalRoot(space, root);
+  return { space, before, view, removed, added };
+}
+
+/** Spaces with one physical root are rendered once. */
+function renderShared(world: World, spaces: readonly Space[]): ViewChange[] {
+  const dirty = spaces.map((space) => ({
     space,
     before: space.view,
     windows: takeWindows(space),

@@ -72,7 +72,9 @@ function replaceWindow(
   const pieces = stitch(old, renderWindow(world, root, start, end), start, end);
   const ranges = realize(world, old, pieces, removed, added);
   if (ranges === undefined) return;
-  const chunk = head.slice(0, first).concat(ranges, tail.slice(behind));
+  const chunk = head.slice(0, first);
+  for (const range of ranges) chunk.push(range);
+  for (let at = behind; at < tail.length; at++) chunk.push(tail[at]!);
   // A chunk that has become small takes in its neighbour, so that their number follows that of the ranges.
   const next = last + 1;
   const isSmall = chunk.length < 16 && next < draft.length;

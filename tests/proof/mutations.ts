@@ -319,9 +319,9 @@ const GRACE_MUTATIONS: readonly Mutation[] = [
   },
   {
     fault: "closing a scope reclaims nothing",
-    file: "systems/dispatch.ts",
-    find: "if (epochs.depth === 0 && epochs.oldestRetired !== 0) commit(world);",
-    replace: "",
+    file: "systems/call_handler.ts",
+    find: "if (--epochs.depth === 0 && epochs.oldestRetired !== 0) commit(world);",
+    replace: "--epochs.depth;",
     by: [LIFETIMES, "LC1, LC20"],
   },
   {
@@ -581,14 +581,14 @@ const LISTENER_MUTATIONS: readonly Mutation[] = [
 const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "a device may be entered again",
-    file: "systems/dispatch.ts",
-    find: "if (guard.engaged) {",
-    replace: "if (guard.warned) {",
+    file: "systems/call_handler.ts",
+    find: "if (guard.engaged) return refuse(",
+    replace: "if (guard.warned) return refuse(",
     by: [ACCESS, "S46 a device that reaches its own registers"],
   },
   {
     fault: "the guard stays set after an access",
-    file: "systems/dispatch.ts",
+    file: "systems/call_handler.ts",
     find: "if (guard !== undefined) guard.engaged = false;",
     replace: "",
     by: [ACCESS, "S51 a handler that throws"],
@@ -624,8 +624,8 @@ const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "the memory attribute reaches handlers",
     file: "systems/dispatch.ts",
-    find: "if ((attrs & Attrs.MEMORY) !== 0) return fail(access, ACCESS_ERROR);",
-    replace: "",
+    find: "range.ram !== undefined || (attrs & MEMORY_ONLY) !== 0) {",
+    replace: "range.ram !== undefined) {",
     by: [ACCESS, "S98 with the memory attribute"],
   },
 ];

@@ -9,7 +9,7 @@ import {
   runBottomHalves,
   scheduleBottomHalf,
 } from "../../systems/bottom_half.ts";
-import { engageGuard } from "../../systems/dispatch.ts";
+import { engageGuard } from "../../systems/call_handler.ts";
 import { drop } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { createOwner } from "../../systems/topology.ts";
