@@ -44,10 +44,10 @@ export const MAX_THRESHOLD = 65535, MAX_REGIONS = ENTRY_LIMIT;
 /** Measured with a boot of Linux; see README. */
 export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 3000, limit: 8192, eager: false };
 
-/** Places of one batch. */
-const BATCH_LIMIT = 24;
+/** Places that are worth a module, and places of one module at most. */
+const BATCH_LEAST = 24, BATCH_LIMIT = 96;
 /** Instructions of one module, about. */
-const BATCH_INSTRUCTIONS = 500;
+const BATCH_INSTRUCTIONS = 1500;
 /** What a batch may take on the harts' thread, and what an instruction takes there at first. */
 const BREAK_MS = 4, FIRST_MS_PER_INSTRUCTION = 0.05;
 /** Targets of a register jump that are translated with it; a large switch has more. */
@@ -121,8 +121,10 @@ export class Translator {
     this.#clear();
   }
 
-  /** Translates there from now on, or on this thread. Its answers come while no hart runs. */
+  /** Translates there from now on, or on this thread. */
   translateBy(compiler: BatchCompiler | undefined): void {
+    this.#compiler = undefined;
+    if (this.#pending) this.#settle(this.#pending);
     this.#compiler = this.#options?.eager ? undefined : compiler;
   }
 
@@ -194,10 +196,14 @@ export class Translator {
     }
   }
 
-  /** Translates what is hot, if it is enough for a module or has waited long enough. */
+  /**
+   * Translates what is hot, if it is enough for a module or has waited long enough; or installs what was translated in
+   * the background.
+   */
   translate(): void {
-    if (this.#hot.size === 0 || !this.#options || this.#pending) return;
-    if (!this.#options.eager && this.#hot.size < BATCH_LIMIT && --this.#patience > 0) return;
+    if (this.#pending && !this.#settle(this.#pending)) return;
+    if (this.#hot.size === 0 || !this.#options) return;
+    if (!this.#options.eager && this.#hot.size < BATCH_LEAST && --this.#patience > 0) return;
     this.#patience = PATIENCE;
     const replaced = new Set(this.#stale);
     const request = this.#request(replaced);
@@ -260,14 +266,19 @@ export class Translator {
 
   #translateBehind(compiler: BatchCompiler, pending: Pending): void {
     this.#pending = pending;
-    const pages = [...pending.request.pages.keys()];
-    for (const page of pages) this.#cache.watch(page, true);
-    compiler.compile(pending.request, (batch) => {
-      this.#pending = undefined;
-      for (const page of pages) this.#cache.watch(page, false);
-      if (batch && pending.isWanted) this.#install(pending, batch);
-      else if (pending.isWanted) this.#putBack(pending.request.places);
-    });
+    for (const page of pending.request.pages.keys()) this.#cache.watch(page, true);
+    compiler.begin(pending.request);
+  }
+
+  /** Installs what was compiled in the background. False as long as it is under way. */
+  #settle(pending: Pending): boolean {
+    const batch = this.#compiler?.take();
+    if (!batch && this.#compiler?.isUsable) return false;
+    this.#pending = undefined;
+    for (const page of pending.request.pages.keys()) this.#cache.watch(page, false);
+    if (batch && pending.isWanted) this.#install(pending, batch);
+    else if (pending.isWanted) this.#putBack(pending.request.places);
+    return true;
   }
 
   #putBack(places: readonly Place[]): void {

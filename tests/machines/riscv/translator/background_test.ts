@@ -10,21 +10,24 @@ import { Bench, RAM } from "../bare_metal.ts";
 const { zero, t0, t1, a0, a1 } = x;
 const TRANSLATION = { threshold: 10, limit: 64, eager: false };
 
-/** Compiles when it is told to. */
+/** Is ready when it is told to be. */
 class SlowCompiler implements BatchCompiler {
   isUsable = true;
   requests = 0;
-  #answer: ((batch: CompiledBatch | undefined) => void) | undefined;
+  isReady = false;
   #request: BatchRequest | undefined;
 
-  compile(request: BatchRequest, answer: (batch: CompiledBatch | undefined) => void): void {
+  begin(request: BatchRequest): void {
     this.requests++;
+    this.isReady = false;
     this.#request = request;
-    this.#answer = answer;
   }
 
-  finish(isWell = true): void {
-    if (this.#request) this.#answer?.(isWell ? compileBatch(this.#request) : undefined);
+  take(): CompiledBatch | undefined {
+    if (!this.isReady || !this.#request) return undefined;
+    const batch = compileBatch(this.#request);
+    this.#request = undefined;
+    return batch;
   }
 }
 
@@ -49,7 +52,7 @@ Deno.test("harts run on while a region is compiled, and enter it then", () => {
   const before = bench.hart.readRegister(a0);
   bench.hart.run(3000);
   assertEquals(bench.hart.translation.entered, 0);
-  compiler.finish();
+  compiler.isReady = true;
   bench.hart.run(3001);
   assert(bench.hart.translation.entered > 0);
   assertEquals(bench.hart.readRegister(a0) - before, 2001n);
@@ -76,16 +79,19 @@ for (const who of ["a device", "the hart itself"]) {
       bench.hart.pc = RAM + 0x1000n;
       while (bench.hart.pc >= RAM + 0x1000n) bench.hart.run(1);
     }
-    compiler.finish();
+    compiler.isReady = true;
+    bench.hart.run(1);
     assertEquals(bench.hart.translation.abandoned, 1);
     assertEquals(bench.hart.translation.present.regions, 0);
+    while (bench.hart.pc !== RAM) bench.hart.run(1);
     const [before, beforeSteps] = [bench.hart.readRegister(a0), bench.hart.readRegister(a1)];
     for (let i = 0; i < 100; i++) bench.hart.run(300);
     const [rounds, steps] = [bench.hart.readRegister(a0) - before, bench.hart.readRegister(a1) - beforeSteps];
     assertEquals(rounds, 10_000n);
     assertEquals(steps, 20_000n);
     assertEquals(compiler.requests, 2, "the new code is as hot as the old");
-    compiler.finish();
+    compiler.isReady = true;
+    bench.hart.run(1);
     assertEquals(bench.hart.translation.present.regions, 1);
     bench.dispose();
   });
@@ -94,7 +100,8 @@ for (const who of ["a device", "the hart itself"]) {
 Deno.test("data of a page may change while its code is compiled", () => {
   const { bench, compiler, step } = looping();
   bench.write(step + 0x100n, Uint8Array.of(1, 2, 3));
-  compiler.finish();
+  compiler.isReady = true;
+  bench.hart.run(1);
   assertEquals(bench.hart.translation.present.regions, 1);
   bench.dispose();
 });
@@ -102,7 +109,6 @@ Deno.test("data of a page may change while its code is compiled", () => {
 Deno.test("what a compiler failed to do is done on the harts' thread", () => {
   const { bench, compiler } = looping();
   compiler.isUsable = false;
-  compiler.finish(false);
   for (let i = 0; i < 100; i++) bench.hart.run(300);
   assertEquals(compiler.requests, 1);
   assertEquals(bench.hart.translation.present.regions, 1);
@@ -112,7 +118,8 @@ Deno.test("what a compiler failed to do is done on the harts' thread", () => {
 Deno.test("code that was compiled for another number of harts, or before a reset of the translator, is not entered", () => {
   const { bench, compiler } = looping();
   bench.hart.translate(TRANSLATION);
-  compiler.finish();
+  compiler.isReady = true;
+  bench.hart.run(1);
   assertEquals(bench.hart.translation.made.regions, 0);
   bench.dispose();
 });
