@@ -71,8 +71,11 @@ export class BackgroundCompiler implements BatchCompiler {
   }
 }
 
+/** To copy the process's would take a permission, for which a terminal is asked. */
+const NO_VARIABLES = {};
+
 /** Only files can be named as they are; for those a missing permission is thrown at once. */
 function startWorker(module: URL): Worker {
-  if (module.protocol === "file:") return new Worker(module);
-  return new Worker(`import(${JSON.stringify(module.href)})`, { eval: true });
+  if (module.protocol === "file:") return new Worker(module, { env: NO_VARIABLES });
+  return new Worker(`import(${JSON.stringify(module.href)})`, { eval: true, env: NO_VARIABLES });
 }
