@@ -22,6 +22,8 @@ const CACHE = 64;
 export interface Space {
   readonly id: number;
   readonly handle: AddressSpace;
+  /** For messages of what outlives it. */
+  readonly name: string;
   /** Region entity; 0: the space was destroyed. */
   root: number;
   /** The region whose rendering the space shares (1.6); 0: empty. */
@@ -52,6 +54,7 @@ export function newAddressSpace(world: World, name: string, root: number, owner:
   const space: Space = {
     id,
     handle: handleOf(world, id),
+    name,
     root,
     physicalRoot: 0,
     view: EMPTY_VIEW,

@@ -131,8 +131,12 @@ export function copyWords(log: DirtyLog, client: DirtyClient, first: number, end
   const bits = log.bits[client];
   const origin = first >>> 5;
   const words = new Uint32Array(((end + 31) >>> 5) - origin);
-  if (bits !== undefined) words.set(bits.subarray(origin, origin + words.length));
-  else setBits(words, first - 32 * origin, Math.min(end, log.pages) - 32 * origin);
+  const last = Math.min(end, log.pages) - 32 * origin;
+  if (bits === undefined) setBits(words, first - 32 * origin, last);
+  else {
+    words.set(bits.subarray(origin, origin + words.length));
+    if (last < 32 * words.length) clearBits(words, Math.max(0, last), 32 * words.length);
+  }
   return words;
 }
 

@@ -152,10 +152,11 @@ export function addPin(world: World, holder: number, pin: Pin): void {
   (refCounts(world).pins[holder] ??= []).push(pin);
 }
 
-/** Forgets one such pin of `holder`; false if it has none. */
+/** Forgets one such pin that `holder` took itself; false if there is none. What it has open keeps its own. */
 export function removePin(world: World, holder: number, target: number, kind: ReferenceKind): boolean {
   const pins = refCounts(world).pins[holder];
-  const at = pins?.findLastIndex((pin) => pin.target === target && pin.kind === kind) ?? -1;
+  const isIt = (pin: Pin) => pin.target === target && pin.kind === kind && pin.of === undefined;
+  const at = pins?.findLastIndex(isIt) ?? -1;
   if (at >= 0) pins?.splice(at, 1);
   return at >= 0;
 }

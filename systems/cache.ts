@@ -40,8 +40,8 @@ export class TranslationCache implements Holding {
     readonly attrs: number,
   ) {}
 
-  describe(world: World): string {
-    const where = `${formatAddress(joinBits(this.hi, this.lo))} of "${nameOf(world, this.space.id)}"`;
+  describe(): string {
+    const where = `${formatAddress(joinBits(this.hi, this.lo))} of "${this.space.name}"`;
     return `a cache of ${this.length} bytes at ${where}`;
   }
 
@@ -110,9 +110,9 @@ export function cacheWrite(world: World, cache: TranslationCache, offset: number
 }
 
 function checkBounds(world: World, cache: TranslationCache, offset: number, length: number): void {
-  if (!openHoldings(world).has(cache)) throw new ClosedError(`${cache.describe(world)} is not open`);
+  if (!openHoldings(world).has(cache)) throw new ClosedError(`${cache.describe()} is not open`);
   if (Number.isInteger(offset) && offset >= 0 && offset + length <= cache.length) return;
-  throw new MappingError(`${length} bytes at ${offset} are not in ${cache.describe(world)}`);
+  throw new MappingError(`${length} bytes at ${offset} are not in ${cache.describe()}`);
 }
 
 /** Counts each region that the view shows once, however many keep the view. */

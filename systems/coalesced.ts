@@ -57,9 +57,11 @@ export function clearCoalescing(world: World, region: Region): void {
 export function setFlushCoalesced(world: World, region: Region, value: boolean): void {
   const id = resolveHandled(world, region);
   drainCoalesced(world);
-  const tap = tapOf(world, id);
-  tap.drains = value || tap.coalesced.length > 0;
-  trimTap(world, id);
+  whenTold(world, () => { // after the changes of ranges that came before it
+    const tap = tapOf(world, id);
+    tap.drains = value || tap.coalesced.length > 0;
+    trimTap(world, id);
+  });
 }
 
 /** Tells the listeners of every space that shows the region what changes. */

@@ -3,7 +3,7 @@ import { type AddressSpace, allSpaces, type Space, spaceOf } from "../ecs/addres
 import { exactAddress, formatAddress } from "../ecs/address.ts";
 import { containers } from "../ecs/container.ts";
 import { type Range, rangeAt, startAbove } from "../ecs/flat_view.ts";
-import { nameOf, resolve } from "../ecs/handle.ts";
+import { resolve } from "../ecs/handle.ts";
 import type { Holding } from "../ecs/holding.ts";
 import type { Section } from "../ecs/listener.ts";
 import type { Pin } from "../ecs/ref_count.ts";
@@ -25,8 +25,8 @@ export class FoundSection implements Holding {
     readonly section: Section,
   ) {}
 
-  describe(world: World): string {
-    return `a section found at ${formatAddress(this.section.address)} of "${nameOf(world, this.space.id)}"`;
+  describe(): string {
+    return `a section found at ${formatAddress(this.section.address)} of "${this.space.name}"`;
   }
 
   ended(): void {}

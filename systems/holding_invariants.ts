@@ -61,14 +61,14 @@ function checkViewPins(world: World, report: Report): void {
 
 /** INV12: what bounce buffers take is what the budget says, and no more than it allows. */
 function checkBudgets(world: World, report: Report): void {
-  const used = new Map<number, number>();
+  const used = new Map<unknown, number>();
   for (const holding of openHoldings(world)) {
     if (!(holding instanceof Mapping) || holding.isDirect) continue;
-    used.set(holding.space.id, (used.get(holding.space.id) ?? 0) + holding.bytes.length);
+    used.set(holding.space, (used.get(holding.space) ?? 0) + holding.bytes.length);
   }
-  for (const { id, bounce } of allSpaces(world)) {
-    const sum = used.get(id) ?? 0;
-    const name = nameOf(world, id);
+  for (const space of allSpaces(world)) {
+    const { bounce, name } = space;
+    const sum = used.get(space) ?? 0;
     if (bounce.used !== sum) report("INV12", `"${name}" counts ${bounce.used} bytes of bounce buffers, not ${sum}`);
     if (bounce.used > bounce.limit) report("INV12", `"${name}" has more bounce buffers than ${bounce.limit} bytes`);
   }

@@ -142,7 +142,7 @@ function namedPins(world: World, id: number): PinStep[] {
     for (const cache of cachesShowing(world, target)) {
       const { holder } = cache;
       const by = holder === 0 ? "somebody" : `"${nameOf(world, holder)}"`;
-      const sentence = `${by} holds ${cache.describe(world)}, whose view shows "${nameOf(world, target)}"`;
+      const sentence = `${by} holds ${cache.describe()}, whose view shows "${nameOf(world, target)}"`;
       steps.push({ kind: "cache", by: holder === id ? 0 : holder, target, site: undefined, sentence });
     }
   }

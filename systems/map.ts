@@ -57,8 +57,8 @@ export class Mapping implements Holding {
     return joinBits(this.hi, this.lo);
   }
 
-  describe(world: World): string {
-    const where = `${formatAddress(this.address)} of "${nameOf(world, this.space.id)}"`;
+  describe(): string {
+    const where = `${formatAddress(this.address)} of "${this.space.name}"`;
     return `a mapping of ${this.bytes.length} bytes at ${where}`;
   }
 
@@ -148,7 +148,7 @@ function bounce(world: World, mapping: Mapping): Mapping | undefined {
  */
 export function unmap(world: World, mapping: Mapping, accessed: number = mapping.bytes.length): number {
   if (!Number.isInteger(accessed) || accessed < 0 || accessed > mapping.bytes.length) {
-    throw new MappingError(`${accessed} bytes were not accessed in ${mapping.describe(world)}`);
+    throw new MappingError(`${accessed} bytes were not accessed in ${mapping.describe()}`);
   }
   let result: number = MemTx.OK;
   closeHolding(world, mapping, () => {
@@ -188,9 +188,9 @@ export function setBounceLimit(world: World, space: AddressSpace, limit: number)
   bounce.limit = limit;
 }
 
-/** The open mappings of an address space. */
-export function mappingsOf(world: World, space: number): Mapping[] {
+/** The open mappings of an address space; one whose space is gone may outlive it, and so the use of its id. */
+export function mappingsOf(world: World, space: Space): Mapping[] {
   return [...openHoldings(world)].filter((holding): holding is Mapping =>
-    holding instanceof Mapping && holding.space.id === space
+    holding instanceof Mapping && holding.space === space
   );
 }

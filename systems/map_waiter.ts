@@ -1,7 +1,6 @@
 /** Map waiters: whoever found no budget for a bounce buffer is told once when there is some again (U5). */
 import { type AddressSpace, type Space, spaceOf } from "../ecs/address_space.ts";
 import { type Holding, openHoldings, unlinkHolding } from "../ecs/holding.ts";
-import { nameOf } from "../ecs/handle.ts";
 import { Life, type Owner, owners } from "../ecs/owner.ts";
 import type { World } from "../ecs/world.ts";
 import { createBottomHalf, scheduleBottomHalf } from "./bottom_half.ts";
@@ -20,8 +19,8 @@ export class MapWaiter implements Holding {
     readonly wake: () => void,
   ) {}
 
-  describe(world: World): string {
-    return `"${this.name}", which waits for bounce buffers of "${nameOf(world, this.space.id)}"`;
+  describe(): string {
+    return `"${this.name}", which waits for bounce buffers of "${this.space.name}"`;
   }
 
   ended(): void {}

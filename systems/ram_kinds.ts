@@ -103,6 +103,7 @@ export function createResizableRam(world: World, options: ResizableRamOptions): 
  * transaction of its own, and the region's own callback. The bytes stay as they are.
  *
  * @throws {RamError} beyond the maximum, or if the region cannot be resized. Nothing has changed.
+ * @throws {LifetimeError} if it was dropped. Nothing has changed.
  */
 export function resizeRam(world: World, region: Region, size: number | bigint): void {
   const id = resolveLiving(world, region, RegionKind);

@@ -2,7 +2,7 @@
  * Topology: the public mutators. Each validates everything, then writes, and is a transaction of its own (LC31). Sizes,
  * offsets and addresses are in bytes; `number | bigint`, exact as a 64-bit float, else `InexactAddressError`.
  */
-import { type AddressSpace, AddressSpaceKind, newAddressSpace } from "../ecs/address_space.ts";
+import { type AddressSpace, AddressSpaceKind, newAddressSpace, spaceOf } from "../ecs/address_space.ts";
 import { exactAddress, formatAddress } from "../ecs/address.ts";
 import { containers, writeAddress } from "../ecs/container.ts";
 import { handleOf, type Kind, nameOf, resolve, resolveAny } from "../ecs/handle.ts";
@@ -35,6 +35,7 @@ import {
 import type { World } from "../ecs/world.ts";
 import { admitChild, admitEdge, countedTarget, TopologyError } from "./admission.ts";
 import { callSite } from "./call_site.ts";
+import { drainCoalesced } from "./coalesced_ring.ts";
 import { unlinkContained } from "./collect.ts";
 import { markRegion } from "./dirty_windows.ts";
 import { drop, InUseError, LifetimeError } from "./finalize.ts";
@@ -346,9 +347,9 @@ export function destroyAddressSpace(world: World, space: AddressSpace): void {
     const by = nameOf(world, listener.id);
     throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": listener "${by}" is registered`);
   }
-  const [mapping] = mappingsOf(world, id);
+  const [mapping] = mappingsOf(world, spaceOf(world, space));
   if (mapping !== undefined) {
-    throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": ${mapping.describe(world)} is open`);
+    throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": ${mapping.describe()} is open`);
   }
   if (refCounts(world).total[id]! > 1) {
     throw new InUseError(`cannot destroy address space "${nameOf(world, id)}": it is pinned`);
@@ -367,6 +368,7 @@ export function registerListener(
   space: AddressSpace,
   options: ListenerCallbacks & { readonly name: string; readonly priority?: number; readonly owner?: Owner },
 ): Listener {
+  drainCoalesced(world); // before anything is looked at: handlers of collected writes may end the space
   const id = resolveLiving(world, space, AddressSpaceKind);
   const above = resolveOwner(world, options.owner);
   if (options.logSync !== undefined && options.logSyncGlobal !== undefined) {
@@ -385,14 +387,18 @@ export function registerListener(
   return listener;
 }
 
-/** Replays the view as removed (L5), then ends the listener: it is not called again, whoever calls this (S109). */
+/**
+ * Replays the view as removed (L5), then ends the listener: it is not called again, whoever calls this (S109).
+ *
+ * @throws {LifetimeError} if it was done before, or is being done: the replay's callbacks cannot do it again.
+ */
 export function unregisterListener(world: World, listener: Listener): void {
   const record = listenerRecord(world, resolve(world, listener, ListenerKind));
-  if (record !== undefined) {
-    cancelPrepared(world, record);
-    transaction(world, () => stopListener(world, record));
-  }
-  drop(world, listener);
+  if (record !== undefined) cancelPrepared(world, record);
+  transaction(world, () => {
+    drop(world, listener);
+    if (record !== undefined) stopListener(world, record);
+  });
 }
 
 /** Where the bytes of a RAM-kind region are. @throws {TopologyError} for other kinds. */

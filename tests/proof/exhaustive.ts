@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { InUseError, LifetimeError } from "../../systems/finalize.ts";
 import { TopologyError } from "../../systems/admission.ts";
-import { drop, reference, release } from "../../systems/finalize.ts";
+import { drop, onFinalize, reference, release } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
 import {
@@ -25,16 +25,16 @@ import {
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import {
-  attach,
-  detach,
-  type ListenerModel,
-  Model,
+  newRegionModel,
   type OwnerModel,
   type PinModel,
   type RegionKind,
   type RegionModel,
   type SpaceModel,
-} from "./model.ts";
+} from "./model/facts.ts";
+import { Fold } from "./model/folds.ts";
+import { Model } from "./model/model.ts";
+import { attach, detach } from "./model/views.ts";
 
 interface Operation {
   readonly name: string;
@@ -58,7 +58,8 @@ class Universe extends Model {
 
   #owner(name: string, above: OwnerModel | undefined): OwnerModel {
     const handle = createOwner(this.world, { name, owner: above?.handle, device: true });
-    const owner = { handle, name, above, isDevice: true, dropped: false };
+    const owner = { handle, name, above, isDevice: true, dropped: false, finalized: 0 };
+    onFinalize(this.world, handle, () => owner.finalized++);
     this.owners.add(owner);
     return owner;
   }
@@ -73,31 +74,14 @@ class Universe extends Model {
       : target === undefined
       ? createMmio(world, { ...options, ops: {}, state: undefined })
       : createAlias(world, { ...options, target: target.handle, offset: 0 });
-    const region: RegionModel = {
-      handle,
-      name,
-      kind,
-      owner,
-      size,
-      target,
-      address: 0,
-      priority: 0,
-      order: 0,
-      enabled: true,
-      readonly: false,
-      container: undefined,
-      children: [],
-      offset: 0,
-      bytes: new Uint8Array(0),
-      dropped: false,
-    };
+    const region = newRegionModel({ handle, name, kind, owner, size, target });
     this.regions.add(region);
     return region;
   }
 
   #space(name: string, root: RegionModel, owner: OwnerModel): SpaceModel {
     const handle = createAddressSpace(this.world, { name, root: root.handle, owner: owner.handle });
-    const space = { handle, name, root, owner, dropped: false };
+    const space: SpaceModel = { handle, name, root, owner, bounce: { used: 0 }, published: [], dropped: false };
     this.spaces.add(space);
     return space;
   }
@@ -224,16 +208,24 @@ class Universe extends Model {
   }
 
   #pin(target: OwnerModel | RegionModel, holder: OwnerModel | undefined): Operation {
+    const { world } = this;
+    const name = `pin on ${target.name} by ${holder?.name ?? "nobody"}`;
     const run = () => {
       if (this.pins.size >= 2 || !this.#isAlive(target) || (holder !== undefined && !this.owners.has(holder))) {
         return false;
       }
+      const pin: PinModel = {
+        name,
+        targets: [target],
+        holder,
+        release: () => release(world, target.handle, "map", holder?.handle),
+      };
       return this.#attempt(
-        () => reference(this.world, target.handle, "map", holder?.handle),
-        () => this.pins.add({ target, kind: "map", holder }),
+        () => reference(world, target.handle, "map", holder?.handle),
+        () => this.pins.add(pin),
       );
     };
-    return { name: `pin on ${target.name} by ${holder?.name ?? "nobody"}`, run };
+    return { name, run };
   }
 
   #unpin(): Operation {
@@ -242,7 +234,7 @@ class Universe extends Model {
 
   #release(pin: PinModel | undefined): boolean {
     if (pin === undefined) return false;
-    release(this.world, pin.target.handle, pin.kind, pin.holder?.handle);
+    pin.release?.();
     return this.pins.delete(pin);
   }
 
@@ -286,17 +278,11 @@ class Universe extends Model {
         return !(present.registered = false);
       }
       if (present !== undefined || !this.spaces.has(space) || !this.owners.has(owner)) return false;
-      const shown: ListenerModel["shown"] = new Map();
-      const handle = registerListener(this.world, space.handle, {
-        name: "listener",
-        owner: owner.handle,
-        regionAdd: (section) => {
-          assert(!shown.has(section.address), "a range is added twice");
-          shown.set(section.address, section);
-        },
-        regionDel: (section) => assert(shown.delete(section.address), "a range goes that was not there"),
-      });
-      this.listeners.add({ handle, name: "listener", space, owner, shown, registered: true, dropped: false });
+      const follows = { logs: false, isGlobal: false, ioEvents: false, coalesced: false, nops: false };
+      const fold = new Fold("listener", follows, { heard: () => {}, report: () => {} });
+      const options = { name: "listener", owner: owner.handle, ...fold.callbacks() };
+      const handle = registerListener(this.world, space.handle, options);
+      this.listeners.add({ handle, name: "listener", space, owner, fold, registered: true, dropped: false });
       return true;
     };
     return { name: "the listener comes or goes", run };
@@ -320,7 +306,7 @@ class Universe extends Model {
       parts.push(`${name} ${flags} [${children.map((child) => child.name)}]`);
     }
     for (const { name, dropped } of this.owners) parts.push(`${name} ${dropped}`);
-    for (const { target, holder } of this.pins) parts.push(`pin ${target.name} ${holder?.name}`);
+    for (const { name } of this.pins) parts.push(name);
     for (const { name, registered, dropped } of this.listeners) parts.push(`${name} ${registered} ${dropped}`);
     const waiting = this.graves.filter(({ scopes }) => scopes.some((scope) => this.scopes.has(scope)));
     parts.push(`scope ${this.scopes.size} ${waiting.map(({ name }) => name).sort()}`);

@@ -1,6 +1,7 @@
 /** Programs: random steps from a seed, run on a fresh machine each; a program that fails is shortened to a readable one. */
 import { audit } from "../../systems/inspect.ts";
-import { Machine, type Step } from "./operations.ts";
+import type { Step } from "./machine.ts";
+import { finish, inspect, newMachine, take } from "./operations.ts";
 
 /** Steps of one program. */
 const LENGTH = 256;
@@ -25,13 +26,13 @@ export function program(seed: number): Step[] {
 }
 
 /** Runs steps; returns how many operations they were. */
-export function runSteps(steps: readonly Step[], machine = new Machine()): number {
+export function runSteps(steps: readonly Step[], machine = newMachine()): number {
   for (const [index, step] of steps.entries()) {
-    machine.run(step);
-    if (index % AUDIT_EVERY === AUDIT_EVERY - 1) audit(machine.world);
+    take(machine, step);
+    if (index % AUDIT_EVERY === AUDIT_EVERY - 1) inspect(machine);
   }
-  audit(machine.world);
-  machine.finish();
+  inspect(machine);
+  finish(machine);
   audit(machine.world);
   return machine.count;
 }
@@ -43,7 +44,7 @@ export function runSeed(seed: number): number {
     return runSteps(steps);
   } catch {
     const shortest = shrink(steps);
-    const machine = new Machine(true);
+    const machine = newMachine(true);
     const cause = failure(() => runSteps(shortest, machine));
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ProgramError([`seed ${seed}: ${reason}`, ...machine.log ?? []].join("\n"), { cause });
