@@ -17,6 +17,7 @@ import { dirtyOf, markStore, pages } from "../model/dirty.ts";
 import type { ListenerModel, MemoryModel, RegionModel } from "../model/facts.ts";
 import { clearText, syncText } from "../model/folds.ts";
 import { render } from "../model/views.ts";
+import { drained } from "./coalescing.ts";
 import { pick, pickKind } from "../picks.ts";
 
 const REASONS: readonly TrackingReason[] = ["migration", "dirty rate", "dirty limit"];
@@ -26,8 +27,8 @@ export const room: Room = {
     (machine, [, a, b, c]) => log(machine, withMemory(machine, a), b % 2 === 0 ? 0 : 1, c % 3 !== 0),
     (machine, [, a, b, c]) => mark(machine, withMemory(machine, a), b, c),
     (machine, [, a, b, c]) => reset(machine, withMemory(machine, a), pick(DIRTY_CLIENTS, a >> 3) ?? 0, b, c),
-    (machine, [, a, b]) => track(machine, pick(REASONS, a), b % 2 === 0),
-    (machine, [, a]) => runGuest(machine, a % 3 !== 0),
+    drained((machine, [, a, b]) => track(machine, pick(REASONS, a), b % 2 === 0)),
+    drained((machine, [, a]) => runGuest(machine, a % 3 !== 0)),
   ],
   outside: [
     (machine, [, a, b, c]) => take(machine, withMemory(machine, a), pick(DIRTY_CLIENTS, a >> 3) ?? 0, b, c),
