@@ -8,6 +8,7 @@ import { spaceOf } from "../../ecs/address_space.ts";
 import { ClosedError } from "../../systems/holding.ts";
 import { rangesOf } from "../../ecs/flat_view.ts";
 import { handleOf, isAlive, StaleHandleError } from "../../ecs/handle.ts";
+import type { Policy } from "../../ecs/world.ts";
 import type { RamBlock } from "../../ecs/ram_block.ts";
 import { UnbalancedReleaseError } from "../../ecs/ref_count.ts";
 import { DeviceError } from "../../machines/devices/define.ts";
@@ -72,6 +73,12 @@ const REFUSALS = [
   UnbalancedReleaseError,
 ];
 
+export interface MachineOptions {
+  readonly keepLog?: boolean;
+  /** Another than the strict one is a fault that the model finds. */
+  readonly policy?: Partial<Policy>;
+}
+
 export class Machine extends Model {
   /** What was done, a line each; only if asked for. */
   readonly log: string[] | undefined;
@@ -88,7 +95,7 @@ export class Machine extends Model {
   /** Values that were written, so that no two are the same. */
   values = 0;
   time = 0;
-  readonly clock = createClock(this.world, { name: "clock", now: () => this.time });
+  readonly clock;
   readonly timers = new Set<WorkModel>();
   readonly halves = new Set<WorkModel>();
   /** Bottom halves of those who waited, which run once. */
@@ -106,9 +113,10 @@ export class Machine extends Model {
   #names = 0;
   #orders = 0;
 
-  constructor(private readonly rooms: Room, keepLog = false) {
-    super();
+  constructor(private readonly rooms: Room, { keepLog = false, policy = {} }: MachineOptions = {}) {
+    super(policy);
     this.log = keepLog ? [] : undefined;
+    this.clock = createClock(this.world, { name: "clock", now: () => this.time });
   }
 
   /** One operation, and whatever it starts. */

@@ -1,18 +1,21 @@
 /**
  * Long model run: `deno task model [OPERATIONS] [STATE FILE]`; 10 million by default. Prints progress; with a state file
- * it goes on where it stopped. A failure prints the seed and the shortest program that fails: exit status 1.
+ * it goes on where it stopped, or was killed, and ends as one run would. A failure prints the seed and the shortest
+ * program that fails: exit status 1.
  */
 import { ProgramError, runSeed } from "./programs.ts";
 
 const DEFAULT = 10_000_000;
 const PROGRESS_MS = 10_000;
+const SAVE_MS = 200;
 
-interface State {
+/** How far a run is: all before `seed` is done. */
+export interface State {
   seed: number;
   operations: number;
 }
 
-function load(path: string | undefined): State {
+export function load(path: string | undefined): State {
   try {
     if (path !== undefined) return JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
@@ -21,35 +24,57 @@ function load(path: string | undefined): State {
   return { seed: 1, operations: 0 };
 }
 
-/** Operations that were done until one failed, or all. */
-function run(wanted: number, path: string | undefined): number {
+/** Who is killed meanwhile leaves the file as it was before. */
+function save(state: State, path: string | undefined): void {
+  if (path === undefined) return;
+  Deno.writeTextFileSync(`${path}.new`, JSON.stringify(state));
+  Deno.renameSync(`${path}.new`, path);
+}
+
+/** Calls `act` if that was not done in the last so many milliseconds. */
+function every(milliseconds: number, act: () => void): () => void {
+  let next = performance.now() + milliseconds;
+  return () => {
+    if (performance.now() < next) return;
+    next = performance.now() + milliseconds;
+    act();
+  };
+}
+
+/**
+ * Runs programs until so many operations were done, those of earlier runs included.
+ *
+ * @throws {ProgramError} if one fails; what was done before it is saved.
+ */
+export function runTo(wanted: number, path: string | undefined, print: (line: string) => void = () => {}): void {
   const state = load(path);
   const start = { time: performance.now(), operations: state.operations };
   const report = () => {
     const seconds = (performance.now() - start.time) / 1000;
     const rate = Math.round((state.operations - start.operations) / seconds);
-    console.log(`${state.operations} of ${wanted} operations, seed ${state.seed}, ${rate} operations/s`);
-    if (path !== undefined) Deno.writeTextFileSync(path, JSON.stringify(state));
+    print(`${state.operations} of ${wanted} operations, seed ${state.seed}, ${rate} operations/s`);
   };
-  let next = PROGRESS_MS;
+  const [saving, reporting] = [every(SAVE_MS, () => save(state, path)), every(PROGRESS_MS, report)];
   try {
-    for (; state.operations < wanted; state.seed++) {
+    while (state.operations < wanted) {
       state.operations += runSeed(state.seed);
-      if (performance.now() - start.time < next) continue;
-      next += PROGRESS_MS;
-      report();
+      state.seed++;
+      saving();
+      reporting();
     }
-  } catch (error) {
-    if (!(error instanceof ProgramError)) throw error;
+  } finally {
+    save(state, path);
     report();
-    console.error(error.message);
-    return 1;
   }
-  report();
-  return 0;
 }
 
 if (import.meta.main) {
   const [operations, path] = Deno.args;
-  Deno.exit(run(operations === undefined ? DEFAULT : Number(operations), path));
+  try {
+    runTo(operations === undefined ? DEFAULT : Number(operations), path, console.log);
+  } catch (error) {
+    if (!(error instanceof ProgramError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
 }

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { openCoalescedRing } from "../../systems/coalesced_ring.ts";
 import { audit } from "../../systems/inspect.ts";
-import { Machine, NESTING_MAX, type Room, type Step } from "./machine.ts";
+import { Machine, type MachineOptions, NESTING_MAX, type Room, type Step } from "./machine.ts";
 import { pick } from "./picks.ts";
 import * as accesses from "./operations/accesses.ts";
 import * as caches from "./operations/caches.ts";
@@ -38,8 +38,8 @@ const OPERATIONS: Room = {
 };
 
 /** A machine with an owner, a container and a space on it. */
-export function newMachine(keepLog = false): Machine {
-  const machine = new Machine(OPERATIONS, keepLog);
+export function newMachine(options: MachineOptions = {}): Machine {
+  const machine = new Machine(OPERATIONS, options);
   openCoalescedRing(machine.world, coalescing.RING);
   lifetimes.addOwner(machine, undefined, true);
   topology.addRegion(machine, "container", pick(machine.owners, 0), 0x8000, 0, undefined);

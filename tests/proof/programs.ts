@@ -1,6 +1,7 @@
 /** Programs: random steps from a seed, run on a fresh machine each; a program that fails is shortened to a readable one. */
 import { audit } from "../../systems/inspect.ts";
-import type { Step } from "./machine.ts";
+import type { Policy } from "../../ecs/world.ts";
+import type { Machine, Step } from "./machine.ts";
 import { finish, inspect, newMachine, take } from "./operations.ts";
 
 /** Steps of one program. */
@@ -26,7 +27,7 @@ export function program(seed: number): Step[] {
 }
 
 /** Runs steps; returns how many operations they were. */
-export function runSteps(steps: readonly Step[], machine = newMachine()): number {
+export function runSteps(steps: readonly Step[], machine: Machine): number {
   for (const [index, step] of steps.entries()) {
     take(machine, step);
     if (index % AUDIT_EVERY === AUDIT_EVERY - 1) inspect(machine);
@@ -38,13 +39,14 @@ export function runSteps(steps: readonly Step[], machine = newMachine()): number
 }
 
 /** Runs the program of a seed. @throws {ProgramError} if the world and the model disagree. */
-export function runSeed(seed: number): number {
+export function runSeed(seed: number, policy: Partial<Policy> = {}): number {
   const steps = program(seed);
+  const run = (some: readonly Step[]) => runSteps(some, newMachine({ policy }));
   try {
-    return runSteps(steps);
+    return run(steps);
   } catch {
-    const shortest = shrink(steps);
-    const machine = newMachine(true);
+    const shortest = shrink(steps, (some) => failure(() => run(some)) !== undefined);
+    const machine = newMachine({ keepLog: true, policy });
     const cause = failure(() => runSteps(shortest, machine));
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ProgramError([`seed ${seed}: ${reason}`, ...machine.log ?? []].join("\n"), { cause });
@@ -61,10 +63,7 @@ function failure(run: () => unknown): unknown {
 }
 
 /** Leaves out whatever is not needed for a failure: halves first, single steps last. */
-export function shrink(
-  steps: readonly Step[],
-  fails = (some: readonly Step[]) => failure(() => runSteps(some)) !== undefined,
-) {
+export function shrink(steps: readonly Step[], fails: (some: readonly Step[]) => boolean): readonly Step[] {
   let shortest = steps;
   for (let chunk = steps.length >> 1; chunk > 0; chunk >>= 1) {
     for (let at = 0; at < shortest.length;) {

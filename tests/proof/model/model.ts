@@ -9,7 +9,7 @@ import { rangesOf } from "../../../ecs/flat_view.ts";
 import { countEntities, isAlive } from "../../../ecs/handle.ts";
 import { openHoldings } from "../../../ecs/holding.ts";
 import { Flag } from "../../../ecs/region.ts";
-import { createWorld, type World } from "../../../ecs/world.ts";
+import { createWorld, type Policy, type World } from "../../../ecs/world.ts";
 import type { TrackingReason } from "../../../ecs/dirty_bitmap.ts";
 import { trackingReasons } from "../../../systems/dirty_tracking.ts";
 import type { Reader } from "../../../systems/epoch.ts";
@@ -32,7 +32,7 @@ import { render } from "./views.ts";
 
 export class Model {
   readonly faults: Error[] = [];
-  readonly world: World = createWorld({ reportFault: (error) => this.faults.push(error) });
+  readonly world: World;
   readonly owners = new Set<OwnerModel>();
   readonly regions = new Set<RegionModel>();
   readonly spaces = new Set<SpaceModel>();
@@ -49,6 +49,11 @@ export class Model {
   collected: CollectedModel[] = [];
   readonly tracking = { reasons: new Set<TrackingReason>(), postponed: new Set<TrackingReason>(), isRunning: true };
   graves: Grave[] = [];
+
+  /** @param policy Of the world; the model knows only the strict one. */
+  constructor(policy: Partial<Policy> = {}) {
+    this.world = createWorld({ policy, reportFault: (error) => this.faults.push(error) });
+  }
 
   settle(): void {
     settle(this);
