@@ -3,7 +3,7 @@ import { addIoEvent, closeNotifier, createNotifier, delIoEvent } from "../../../
 import type { Machine, Room } from "../machine.ts";
 import type { IoEventModel, NotifierModel, OwnerModel, RegionModel } from "../model/facts.ts";
 import { signalled } from "./handlers.ts";
-import { pick, pickKind } from "../picks.ts";
+import { pick, pickKind, STEP } from "../picks.ts";
 
 const NOTIFIERS_MAX = 4;
 const EVENTS_MAX = 6;
@@ -51,7 +51,7 @@ function addEvent(machine: Machine, region: RegionModel | undefined, b: number, 
   if (region === undefined || notifier === undefined || region.events.length >= EVENTS_MAX) return;
   const size = pick(SIZES, b) ?? 4;
   const data = size === 0 || c % 2 === 0 ? undefined : (c >> 3) % 4;
-  const event: IoEventModel = { offset: (b >> 3) % 8 * 4, size, data, notifier };
+  const event: IoEventModel = { offset: offsetOf(b >> 3), size, data, notifier };
   const isKnown = region.events.some((other) =>
     other.offset === event.offset && other.size === size && other.data === data && other.notifier === notifier
   );
@@ -68,6 +68,11 @@ function addEvent(machine: Machine, region: RegionModel | undefined, b: number, 
       throw error;
     }
   });
+}
+
+/** Where accesses begin, and sometimes just before, which may be across a border. */
+function offsetOf(operand: number): number {
+  return Math.max(0, (operand % 4) * STEP + ((operand >> 2) % 4) * 4 - (operand % 5 === 0 ? 2 : 0));
 }
 
 function delEvent(machine: Machine, region: RegionModel | undefined, event: IoEventModel | undefined): void {
