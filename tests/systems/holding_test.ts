@@ -1,7 +1,9 @@
 /** What is open between two calls, and what pins beside it: each ends on its own. */
 import { assert, assertEquals } from "@std/assert";
 import { isAlive } from "../../ecs/handle.ts";
+import { DIRTY_PAGE, DirtyClient } from "../../ecs/dirty_bitmap.ts";
 import { createWorld } from "../../ecs/world.ts";
+import { getDirty, resetDirty, setLog } from "../../systems/dirty_log.ts";
 import { drop, reference, release } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { map, unmap } from "../../systems/map.ts";
@@ -10,6 +12,7 @@ import {
   createContainer,
   createMmio,
   createOwner,
+  createRam,
   destroyAddressSpace,
 } from "../../systems/topology.ts";
 
@@ -42,4 +45,18 @@ Deno.test("a mapping outlives its address space, and is none of the next space t
   assertEquals(mapping.describe(), 'a mapping of 4 bytes at 0x0 of "dma"');
   unmap(world, mapping);
   audit(world);
+});
+
+Deno.test("what is written through a mapping is logged when it is unmapped, as far as it was written", () => {
+  const world = createWorld();
+  const owner = createOwner(world, { name: "machine" });
+  const ram = createRam(world, { name: "ram", size: 3 * DIRTY_PAGE, owner });
+  const space = createAddressSpace(world, { name: "memory", root: ram, owner });
+  setLog(world, ram, DirtyClient.VGA, true);
+  resetDirty(world, ram, 0, 3 * DIRTY_PAGE, DirtyClient.VGA);
+  const mapping = map(world, space, 0, 3 * DIRTY_PAGE, { isWrite: true });
+  assert(mapping !== undefined);
+  unmap(world, mapping, DIRTY_PAGE + 1);
+  const isDirty = (page: number) => getDirty(world, ram, page * DIRTY_PAGE, 1, DirtyClient.VGA);
+  assertEquals([0, 1, 2].map(isDirty), [true, true, false]);
 });

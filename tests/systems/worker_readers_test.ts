@@ -4,6 +4,7 @@ import { spaceOf } from "../../ecs/address_space.ts";
 import { isWritable, rangesOf } from "../../ecs/flat_view.ts";
 import { createGuestMemory } from "../../ecs/ram_block.ts";
 import type { Region } from "../../ecs/region.ts";
+import { isAlive } from "../../ecs/handle.ts";
 import { createWorld } from "../../ecs/world.ts";
 import { disposeWorld } from "../../systems/dispose.ts";
 import { drop, InUseError } from "../../systems/finalize.ts";
@@ -162,7 +163,11 @@ Deno.test("what a reader found keeps its bytes until it leaves or moves on", () 
   m.ram("a commit that reclaims", 0x8000);
   assertEquals(view.bytes[offset], 0x00 + (ramOf(m.world, other.region).offset === offset ? 0xaa : 0));
   assert(view.find(0x1000) && view.region === other.region);
+  m.unplug(other);
+  assert(isAlive(m.world, other.region), "while it reads");
   view.leave();
+  m.ram("a commit after it left", 0xa000);
+  assert(!isAlive(m.world, other.region), "once it has left");
 });
 
 Deno.test("a reader that never leaves is named: by stalledReaders, by whyAlive, and in the trace after 1024 commits", () => {

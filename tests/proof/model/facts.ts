@@ -113,6 +113,7 @@ export interface FollowerModel {
   readonly told: Set<number>;
   /** Refuses what it is told next. */
   refuses: boolean;
+  isOver: boolean;
 }
 
 /** Where a page of an IOMMU leads. */
@@ -135,6 +136,7 @@ export interface MirrorModel {
   heard: number;
   /** How many pages it was told to forget. */
   forgotten: number;
+  isOver: boolean;
 }
 
 export interface ExtentModel {

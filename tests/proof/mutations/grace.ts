@@ -145,11 +145,11 @@ export const GRACE_MUTATIONS: readonly Mutation[] = [
     by: [HOLDING, "a pin that a holder gives back is its own"],
   },
   {
-    fault: "a timer that its callback arms for the past fires at once",
+    fault: "a timer that another's callback puts off fires all the same",
     file: "systems/timers.ts",
     find: " || timer.order >= armings",
     replace: "",
-    by: [TIMERS, "a timer that arms itself for the past"],
+    by: [TIMERS, "a callback can put off another timer"],
   },
   {
     fault: "a timer that is unset pins its owner for ever",
@@ -169,7 +169,7 @@ export const GRACE_MUTATIONS: readonly Mutation[] = [
     fault: "a bottom half that is queued by another runs in the same call",
     file: "systems/bottom_half.ts",
     find: "for (let left = bottomHalfQueue(world).length; left > 0; left--) {",
-    replace: "while (bottomHalfQueue(world).length > 0) {",
+    replace: "for (let left = bottomHalfQueue(world).length + 1; left > 0; left--) {",
     by: [HALVES, "bottom halves run once"],
   },
   {

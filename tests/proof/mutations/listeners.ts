@@ -1,5 +1,5 @@
 /** Faults of listeners: what they are told, when, and in which order. */
-import { MODEL, type Mutation } from "./mutation.ts";
+import type { Mutation } from "./mutation.ts";
 
 const TRANSACTIONS = "tests/scenarios/transactions_test.ts";
 const PREPARE = "tests/systems/prepare_test.ts";
@@ -124,7 +124,7 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
     file: "systems/notify.ts",
     find: "  if (!state.isWalking) {",
     replace: "  if (state.late.length >= 0) {",
-    by: MODEL,
+    by: [TRANSACTIONS, "S109 a listener that is unregistered in a callback"],
   },
   {
     fault: "a listener that comes in the middle of a walk is told the old view",

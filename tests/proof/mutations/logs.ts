@@ -1,5 +1,5 @@
 /** Faults of dirty logs and of discarded memory: which pages are news, and to whom. */
-import type { Mutation } from "./mutation.ts";
+import { MODEL, type Mutation } from "./mutation.ts";
 
 const DIRTY = "tests/scenarios/dirty_log_test.ts";
 const RAM_KINDS = "tests/systems/ram_kinds_test.ts";
@@ -11,7 +11,7 @@ export const LOG_MUTATIONS: readonly Mutation[] = [
     file: "systems/dirty_log.ts",
     find: "  clearDirtyLog(world, region, first * DIRTY_PAGE, (end - first) * DIRTY_PAGE);\n",
     replace: "",
-    by: [DIRTY, "S132 log_clear reaches each listener"],
+    by: MODEL,
   },
   {
     fault: "a snapshot is taken before listeners are asked",
@@ -89,6 +89,6 @@ export const LOG_MUTATIONS: readonly Mutation[] = [
     file: "systems/discard.ts",
     find: "    state.listeners = state.listeners.filter((other) => other !== this);\n",
     replace: "    void state;\n",
-    by: [RAM, "random changes: each listener knows"],
+    by: MODEL,
   },
 ];

@@ -32,7 +32,7 @@ export const MAPPING_MUTATIONS: readonly Mutation[] = [
     file: "systems/map.ts",
     find: "    storedIn(mapping, length);\n    return MemTx.OK;",
     replace: "    return MemTx.OK;",
-    by: MODEL,
+    by: [HOLDING, "what is written through a mapping is logged"],
   },
   {
     fault: "a mapping that ended with its space counts for the next one",
@@ -70,11 +70,11 @@ export const MAPPING_MUTATIONS: readonly Mutation[] = [
     by: [IOMMU, "an access goes on where its page leads"],
   },
   {
-    fault: "a table walk may go through itself",
+    fault: "IOMMUs that lead to each other are followed for ever",
     file: "systems/translate.ts",
     find: "iommu.isTranslating || scope.depth > DEPTH_MAX",
-    replace: "scope.depth > DEPTH_MAX",
-    by: [IOMMU, "a table walk through the IOMMU itself"],
+    replace: "iommu.isTranslating",
+    by: [IOMMU, "nested IOMMUs: each hop is one translation"],
   },
   {
     fault: "a notifier that was removed hears the rest",

@@ -118,6 +118,7 @@ function mirror(machine: Machine, region: RegionModel | undefined, b: number, c:
     told: new Map(),
     heard: 0,
     forgotten: 0,
+    isOver: false,
   };
   const alias = usable(machine).find(({ target }) => target === region);
   const through = machine.callbacks === 0 && b % 3 === 0 && alias !== undefined ? alias : region;
@@ -137,7 +138,7 @@ function mirror(machine: Machine, region: RegionModel | undefined, b: number, c:
       holder,
       holding: notifier,
       release: () => removeIommuNotifier(world, notifier),
-      ended: () => region.mirrors.delete(mirrored),
+      ended: () => mirrored.isOver = region.mirrors.delete(mirrored),
     });
     replayIommu(world, notifier);
   });
@@ -148,6 +149,7 @@ function hear(mirrored: MirrorModel, { event, start, end, translation }: IommuEv
     start >= mirrored.start * PAGE && end <= mirrored.end * PAGE,
     `${mirrored.name} hears of what it does not follow`,
   );
+  assert(!mirrored.isOver, `${mirrored.name} hears on after its end`);
   const at = start / PAGE;
   if (event === NotifierEvent.DEVICE_UNMAP) mirrored.forgotten += (end - start) / PAGE;
   else mirrored.heard++;

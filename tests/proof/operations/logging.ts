@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { DIRTY_CLIENTS, DIRTY_PAGE, type DirtyClient, type TrackingReason } from "../../../ecs/dirty_bitmap.ts";
 import type { Section } from "../../../ecs/listener.ts";
 import {
+  type DirtySnapshot,
   flushRomDevice,
   getDirty,
   markDirty,
@@ -14,7 +15,7 @@ import {
 import { setGuestRunning, startDirtyTracking, stopDirtyTracking } from "../../../systems/dirty_tracking.ts";
 import type { Machine, Room } from "../machine.ts";
 import { dirtyOf, markStore, pages } from "../model/dirty.ts";
-import type { ListenerModel, MemoryModel, RegionModel } from "../model/facts.ts";
+import type { MemoryModel, RangeModel, RegionModel } from "../model/facts.ts";
 import { clearText, syncText } from "../model/folds.ts";
 import { render } from "../model/views.ts";
 import { drained } from "./coalescing.ts";
@@ -99,10 +100,15 @@ function reset(machine: Machine, region: RegionModel | undefined, client: DirtyC
   if (region?.memory === undefined) return;
   const { memory } = region;
   const { offset, length } = span(memory, b, c);
+  const first = Math.floor(offset / DIRTY_PAGE) * DIRTY_PAGE;
+  const end = length === 0 ? first : Math.ceil((offset + length) / DIRTY_PAGE) * DIRTY_PAGE;
   machine.attempt(`client ${client} clears ${length} bytes at ${offset} of ${region.name}`, true, () => {
     const cleared = pages(offset, length) & dirtyOf(memory, client);
     memory.dirty[client] = (memory.dirty[client] & ~pages(offset, length)) >>> 0;
-    assertEquals(resetDirty(machine.world, region.handle, offset, length, client), cleared !== 0, "was any page dirty");
+    whileHearing(machine, region, () => {
+      const wasDirty = resetDirty(machine.world, region.handle, offset, length, client);
+      assertEquals(wasDirty, cleared !== 0, "was any page dirty");
+    }, (logged) => clearedTexts(logged, first, end));
   });
 }
 
@@ -111,40 +117,54 @@ function take(machine: Machine, region: RegionModel | undefined, client: DirtyCl
   if (region?.memory === undefined) return;
   const { memory } = region;
   const { offset, length } = span(memory, b, c);
-  machine.nextCallback = undefined;
   machine.attempt(`client ${client} takes ${length} bytes at ${offset} of ${region.name}`, true, () => {
-    for (const { fold } of machine.listeners) fold.collection.length = 0;
-    const taken = snapshotAndClear(machine.world, region.handle, offset, length, client);
-    const dirty = dirtyOf(memory, client);
-    const end = Math.ceil((offset + length) / DIRTY_PAGE) * DIRTY_PAGE;
-    for (let at = Math.floor(offset / DIRTY_PAGE) * DIRTY_PAGE; length > 0 && at < end; at += DIRTY_PAGE) {
-      const isDirty = (dirty & pages(at, 1)) !== 0;
-      assertEquals(snapshotGetDirty(taken, at, 1), isDirty, `the page at ${at} of ${region.name} was dirty`);
-    }
-    memory.dirty[client] = (memory.dirty[client] & ~pages(offset, length)) >>> 0;
-    if (machine.transactions > 0) return; // what is told is behind what is true
-    for (const listener of machine.listeners) compareCollection(machine, listener, region, offset, offset + length);
+    const run = () => {
+      const taken = snapshotAndClear(machine.world, region.handle, offset, length, client);
+      compareTaken(taken, offset, length, dirtyOf(memory, client), `of ${region.name} was dirty`);
+      memory.dirty[client] = (memory.dirty[client] & ~pages(offset, length)) >>> 0;
+    };
+    whileHearing(machine, region, run, (logged, isGlobal) => {
+      const asked = isGlobal
+        ? ["sync"]
+        : logged.map(({ start, end }) => syncText({ address: start, size: end - start }));
+      return [...asked, ...clearedTexts(logged, offset, offset + length), "over"];
+    });
   });
 }
 
-function compareCollection(
+function compareTaken(taken: DirtySnapshot, offset: number, length: number, dirty: number, what: string): void {
+  const first = Math.floor(offset / DIRTY_PAGE) * DIRTY_PAGE;
+  for (let at = first; length > 0 && at < offset + length; at += DIRTY_PAGE) {
+    assertEquals(snapshotGetDirty(taken, at, 1), (dirty & pages(at, 1)) !== 0, `whether the page at ${at} ${what}`);
+  }
+}
+
+/** Runs `body`, of which each listener that follows logs hears what `expected` says of the ranges that log. */
+function whileHearing(
   machine: Machine,
-  { registered, space, fold, name }: ListenerModel,
   region: RegionModel,
-  from: number,
-  to: number,
+  body: () => void,
+  expected: (logged: readonly RangeModel[], isGlobal: boolean) => readonly string[],
 ): void {
-  if (!registered || !fold.follows.logs) return;
-  const logged = machine.maskOf(region) === 0 ? [] : render(space.root).filter((range) => range.region === region);
-  const asked = fold.follows.isGlobal
-    ? ["sync"]
-    : logged.map(({ start, end }) => syncText({ address: start, size: end - start }));
-  const cleared = logged.flatMap(({ start, end, base }) => {
+  machine.nextCallback = undefined;
+  for (const { fold } of machine.listeners) fold.collection.length = 0;
+  body();
+  // In a transaction what was told is behind what is true.
+  if (machine.transactions + machine.callbacks > 0) return;
+  for (const { registered, space, fold, name } of machine.listeners) {
+    if (!registered || !fold.follows.logs) continue;
+    const logged = machine.maskOf(region) === 0 ? [] : render(space.root).filter((range) => range.region === region);
+    assertEquals(fold.collection, [...expected(logged, fold.follows.isGlobal)], `what ${name} heard of bits`);
+  }
+}
+
+/** Each range shows part of what was cleared. */
+function clearedTexts(logged: readonly RangeModel[], from: number, to: number): string[] {
+  return logged.flatMap(({ start, end, base }) => {
     const first = Math.max(from, start - base);
     const last = Math.min(to, end - base);
     return first < last ? [clearText({ address: base + first, size: last - first, offset: first })] : [];
   });
-  assertEquals(fold.collection, [...asked, ...cleared, "over"], `what ${name} heard of the snapshot`);
 }
 
 function track(machine: Machine, reason: TrackingReason | undefined, on: boolean): void {

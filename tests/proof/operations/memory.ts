@@ -123,7 +123,14 @@ function follow(machine: Machine, region: RegionModel | undefined, b: number, c:
   const size = Math.min(memory.capacity - offset, (1 + c % 9) * (GRANULE / 2));
   const name = machine.newName("follower");
   const holder = c % 2 === 0 ? pick(machine.owners, c) : undefined;
-  const follower: FollowerModel = { name, start: offset, end: offset + size, told: new Set(), refuses: false };
+  const follower: FollowerModel = {
+    name,
+    start: offset,
+    end: offset + size,
+    told: new Set(),
+    refuses: false,
+    isOver: false,
+  };
   machine.attempt(`${name} of ${holder?.name} follows ${size} bytes at ${offset} of ${region.name}`, true, () => {
     const listener = addDiscardListener(machine.world, region.handle, {
       name,
@@ -143,13 +150,14 @@ function follow(machine: Machine, region: RegionModel | undefined, b: number, c:
         removeDiscardListener(machine.world, listener);
         assertEquals(follower.told.size, 0, `${name}: all that it was told is taken back`);
       },
-      ended: () => followers.delete(follower),
+      ended: () => follower.isOver = followers.delete(follower),
     });
   });
 }
 
 function hear(follower: FollowerModel, offset: number, size: number, on: boolean): void {
-  const { name, start, end, told } = follower;
+  const { name, start, end, told, isOver } = follower;
+  assert(!isOver, `${name} hears on after its end`);
   assert(offset >= start && offset + size <= end, `${name} hears of what it does not follow`);
   if (on && follower.refuses) throw new Error(`${name} refuses`);
   for (let at = Math.floor(offset / GRANULE); at * GRANULE < offset + size; at++) {
