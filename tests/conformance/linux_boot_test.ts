@@ -17,7 +17,7 @@ const UNCOMPARED: readonly RegExp[] = [
   /setting system clock to/,
   /random: crng init done/,
   // Said by a worker, whenever it is its turn.
-  /Trying to unpack rootfs image/,
+  /Trying to unpack rootfs image|Freeing initrd memory/,
   /Calibrating delay loop|clocksource: .* max_idle_ns/,
   // The host bridge of PCI, and debug triggers.
   /^pci|^Experimental SBI Extensions|^Boot HART Debug Triggers/,
