@@ -32,6 +32,8 @@ export interface TranslatorOptions {
   readonly threshold: number;
   /** Regions that are kept at most: 1 to 32768. */
   readonly limit: number;
+  /** Bytes of WebAssembly that are kept at most, one batch more or less. The engine takes about ten times as much. */
+  readonly bytes?: number;
   /** Translates at once instead of in batches: for tests. */
   readonly eager: boolean;
   /** Runs whatever a region has done once more in the interpreter, and compares. Slow. */
@@ -44,6 +46,7 @@ export const MAX_THRESHOLD = 65535, MAX_REGIONS = ENTRY_LIMIT;
 /** Measured with a boot of Linux; see README. */
 export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 3000, limit: 8192, eager: false };
 
+const MODULE_BYTES = 12 * 2 ** 20;
 /** Places that are worth a module, and places of one module at most. */
 const BATCH_LEAST = 24, BATCH_LIMIT = 96;
 /** Instructions of one module, about. */
@@ -295,6 +298,8 @@ export class Translator {
       this.#stale.delete(region);
       this.#cache.drop(region, "jumps to more places");
     }
+    const { limit = 0, bytes: most = MODULE_BYTES } = this.#options ?? {};
+    while (this.statistics.present.bytes + bytes > most && this.#cache.size > 0) this.#cache.makeRoom();
     const { exports } = module ? new WebAssembly.Instance(module, this.#imports()) : { exports: {} };
     const made: CompiledModule = { bytes, regions: 0 };
     for (const [i, plan] of regions.entries()) {
@@ -302,7 +307,7 @@ export class Translator {
         this.#abandon(plan);
         continue;
       }
-      if (this.#cache.size >= (this.#options?.limit ?? 0)) this.#cache.makeRoom();
+      if (this.#cache.size >= limit) this.#cache.makeRoom();
       this.#cache.add(made, plan, exports[`region${i}`] as RegionFunction);
     }
     const took = performance.now() - started;

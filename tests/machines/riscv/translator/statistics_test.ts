@@ -59,6 +59,41 @@ Deno.test("what is present goes with the code, and a module with the last of its
   bench.dispose();
 });
 
+Deno.test("the cache is bounded by regions and by bytes; what is dropped is made again when it is needed", () => {
+  const count = 60;
+  const run = (limit: number, bytes?: number) => {
+    const bench = new Bench();
+    bench.hart.translate({ threshold: 2, limit, eager: true, bytes });
+    bench.load((asm) => {
+      asm.li(a0, 20);
+      asm.label("round");
+      for (let i = 0; i < count; i++) asm.call(`function ${i}`);
+      asm.addi(a0, a0, -1);
+      asm.bnez(a0, "round");
+      asm.label("end");
+      asm.wfi();
+      asm.j("end");
+      for (let i = 0; i < count; i++) {
+        asm.label(`function ${i}`);
+        asm.addi(a1, a1, i);
+        asm.ret();
+      }
+    });
+    bench.hart.run(100_000);
+    assert(bench.hart.waiting);
+    assertEquals(bench.hart.readRegister(a1), BigInt(20 * count * (count - 1) / 2));
+    const { translation } = bench.hart;
+    bench.dispose();
+    return translation;
+  };
+  const unbounded = run(1000);
+  assertEquals(unbounded.evictions, 0);
+  const few = run(8);
+  assert(few.evictions > 0 && few.present.regions <= 8 && few.made.regions > unbounded.made.regions);
+  const small = run(1000, unbounded.made.bytes / 4);
+  assert(small.evictions > 0 && small.present.bytes <= unbounded.made.bytes / 4);
+});
+
 Deno.test("every opcode has a counter of its own", () => {
   assert(FIRST_FORM + FORMS.length <= EXIT_TO_REGION && EXIT_TO_REGION < EXIT_OPCODES);
 });
