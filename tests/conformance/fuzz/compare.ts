@@ -110,13 +110,13 @@ export function compare(one: Case): Outcome {
   let difference: string | undefined;
   try {
     for (const { hart, budget, event } of one.schedule) {
+      turns++;
       const ran = benches.map((bench) => {
         if (event) happen(bench, event, hart);
         const running = bench.harts[hart];
         return running?.run(budget) ?? 0;
       });
       instructions += ran[0] ?? 0;
-      turns++;
       if (ran[0] !== ran[1]) difference = `${ran[1]} instructions ran, not ${ran[0]}`;
       else difference = differentState(tested, reference, hart);
       if (difference !== undefined) break;
