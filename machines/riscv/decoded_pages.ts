@@ -10,7 +10,7 @@ import { countOperands } from "../wasm/rewrite.ts";
 import { decode, type Decoded } from "./decode.ts";
 import type { Semantics } from "./instruction.ts";
 import * as at from "./layout.ts";
-import { hasStaticTarget, ILLEGAL, opcodeOf, SENTINEL, STRADDLING } from "./opcodes.ts";
+import { BREAKPOINT, hasStaticTarget, ILLEGAL, opcodeOf, SENTINEL, STRADDLING } from "./opcodes.ts";
 import { INSTRUCTIONS } from "./table.ts";
 
 /** Instructions that one call decodes at most. */
@@ -107,6 +107,8 @@ export class DecodedPages {
   /** Address of an i32 for each page of guest memory: its decoded page, or 0. */
   readonly map: number;
   readonly writer: SlotWriter;
+  /** Places in a page where a hart is asked before it runs the instruction, and by how many addresses each is meant. */
+  readonly #stops: Map<number, number> = new Map();
   readonly #memory: GuestMemory;
   readonly #pool: number;
   readonly #limit: number;
@@ -137,6 +139,19 @@ export class DecodedPages {
 
   get size(): number {
     return this.#used.size;
+  }
+
+  get stops(): ReadonlyMap<number, number> {
+    return this.#stops;
+  }
+
+  /** Adds or takes away an address at which a hart may stop. All that was decoded goes. */
+  changeStops(address: bigint, change: 1 | -1): void {
+    const place = Number(address & BigInt(at.PAGE_BYTES - 1));
+    const count = (this.#stops.get(place) ?? 0) + change;
+    if (count > 0) this.#stops.set(place, count);
+    else this.#stops.delete(place);
+    this.drop(0, this.#memory.bytes.length);
   }
 
   /** A new decoded page, without decoded slots, for a page of guest memory that has none. */
@@ -207,6 +222,7 @@ export class DecodedPages {
       if (count > 0 && this.writer.opcode(slot) !== 0) return;
       const low = this.#u16[(source + offset) >>> 1] ?? 0;
       const length = (low & 3) === 3 ? 4 : 2;
+      if (this.#stops.has(offset)) return this.writer.special(slot, BREAKPOINT, length);
       if (offset + length > at.PAGE_BYTES) return this.writer.special(slot, STRADDLING, 4);
       const high = length === 4 ? this.#u16[(source + offset + 2) >>> 1] ?? 0 : 0;
       const word = (low | (high << 16)) >>> 0;

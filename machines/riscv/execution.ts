@@ -105,6 +105,7 @@ export class Execution implements DecodedPageUsers {
         running().logStore(base, unsigned(address));
       },
       decodeSingle: (base, word) => running().decodeSingle(base, word),
+      breakpoint: (base) => running().breakpoint(base),
       execute: (base, slot) => running().execute(base, unsigned(slot)),
       raise: (base, cause) => running().raise(base, cause),
       raiseIllegal: (base, slot) => running().raiseIllegal(base, unsigned(slot)),

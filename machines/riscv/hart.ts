@@ -107,6 +107,9 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   /** An instruction is being executed: it has started but not retired. */
   #isExecuting = false;
   #exitRequested = false;
+  readonly #breakpoints: Set<bigint> = new Set();
+  /** Where `run` ended at a breakpoint, and how many instructions had started by then. */
+  #stoppedAt: { readonly pc: bigint; readonly started: number } | undefined;
   /** Mode or mapping changed during the current instruction: what the interpreter keeps in locals is stale. */
   #isStale = false;
   /** Cache-block instructions that a mode may use, by its number. */
@@ -143,6 +146,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   dispose(): void {
+    for (const address of this.#breakpoints) this.clearBreakpoint(address);
     this.#bus.dispose();
     this.#execution.remove(this);
     freeRange(this.#memory, this.base, at.HART_BYTES);
@@ -207,6 +211,27 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.leave();
   }
 
+  /**
+   * Has `run` end before the instruction at this virtual address, in whatever mode and address space. The next `run`
+   * executes it. Code that is not in guest memory is not looked at.
+   */
+  setBreakpoint(address: bigint): void {
+    const wanted = BigInt.asUintN(64, address);
+    if (this.#breakpoints.has(wanted)) return;
+    this.#breakpoints.add(wanted);
+    this.#execution.pages.changeStops(wanted, 1);
+  }
+
+  clearBreakpoint(address: bigint): void {
+    const wanted = BigInt.asUintN(64, address);
+    if (this.#breakpoints.delete(wanted)) this.#execution.pages.changeStops(wanted, -1);
+  }
+
+  /** Whether `run` has ended at a breakpoint: the instruction at `pc` is still to come. */
+  get isAtBreakpoint(): boolean {
+    return this.#stoppedAt?.pc === this.pc && this.#stoppedAt.started === this.#startedNow;
+  }
+
   /** Chooses the tiers of all harts of this memory: code that runs often is translated, or never is. */
   translate(options: TranslatorOptions | undefined): void {
     this.#execution.translate(options);
@@ -238,8 +263,12 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
 
   /** Instructions retired since the hart was made. Exact at any time. */
   get instret(): number {
+    return this.#startedNow - this.#trapped;
+  }
+
+  get #startedNow(): number {
     const inStretch = this.#isRunning ? this.#stretch - this.#deferred - this.state.get32(at.BUDGET) : 0;
-    return this.#started + inStretch - this.#trapped;
+    return this.#started + inStretch;
   }
 
   get mode(): Mode {
@@ -363,6 +392,17 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     if (decoded) writer.instruction(slot, decoded, undefined);
     else writer.special(slot, ILLEGAL, (word & 3) === 3 ? 4 : 2);
     this.state.set32(at.SINGLE_WORD, word);
+  }
+
+  breakpoint(): number {
+    // The instruction that is about to begin has been counted.
+    const pc = this.pc, started = this.#startedNow - 1;
+    const { pc: before, started: then } = this.#stoppedAt ?? {};
+    if (!this.#breakpoints.has(pc) || (before === pc && then === started)) return at.CONTINUE;
+    this.state.set32(at.BUDGET, this.state.get32(at.BUDGET) + 1);
+    this.#stoppedAt = { pc, started };
+    this.requestExit();
+    return at.RELOAD;
   }
 
   execute(_base: number, slot: number): number {

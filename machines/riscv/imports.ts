@@ -19,6 +19,8 @@ const SIGNATURES = {
   retirePage: ["i32", "i32"],
   /** (base, address in guest memory): a store is about to reach a page that is not in a write TLB for that. */
   logStore: ["i32", "i32"],
+  /** (base) → CONTINUE, or RELOAD if the hart stops before the instruction at PC. */
+  breakpoint: ["i32", "i32"],
   /** (base, slot) → CONTINUE or RELOAD. A CSR or system instruction; PC is its address. */
   execute: ["i32", "i32", "i32"],
   /** (base, cause): takes an exception at PC with TVAL. */

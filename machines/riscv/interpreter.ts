@@ -219,6 +219,7 @@ function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: La
     { label: label("sentinel"), body: [...refund(m), set(m.target, currentPc(m)), branch(labels.jump)] },
     { label: label("illegal"), body: [branch(labels.illegal)] },
     { label: label("straddling"), body: straddling(m) },
+    { label: label("breakpoint"), body: breakpoint(m, imports) },
     ...FORMS.map((form) => ({
       label: label(`${form.instruction.name}/${form.length}${form.near ? " near" : ""}`),
       body: handler(m, form),
@@ -258,6 +259,15 @@ function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: La
 
 function undecoded(m: Machine, imports: HartImports): Statements {
   return [...refund(m), callFor(imports.decodeRun, m.slot), branch(m.labels.next)];
+}
+
+/** Stops before the instruction, or runs it as a single one. */
+function breakpoint(m: Machine, imports: HartImports): Statements {
+  return [
+    ...saved(m, [set(m.address, call(imports.breakpoint, m.base))]),
+    branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
+    ...straddling(m),
+  ];
 }
 
 /** Runs the instruction as a single one; the second half may lie anywhere, and may change at any time. */

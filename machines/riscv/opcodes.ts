@@ -1,5 +1,5 @@
 /**
- * The interpreter's opcodes: four special ones, then for each instruction of the table one for every form that the
+ * The interpreter's opcodes: five special ones, then for each instruction of the table one for every form that the
  * interpreter runs by code of its own: each length that occurs, and jumps within the page apart from others.
  */
 import { RVC } from "./compressed.ts";
@@ -14,7 +14,9 @@ export const SENTINEL = 1;
 export const ILLEGAL = 2;
 /** The first half of a 32-bit instruction whose second half lies in the next page. */
 export const STRADDLING = 3;
-export const FIRST_FORM = 4;
+/** A debugger may want to stop here: the hart is asked before the instruction runs. */
+export const BREAKPOINT = 4;
+export const FIRST_FORM = 5;
 /** From here on an opcode says that a translated region is entered here, and by which of all entries; u16. */
 export const FIRST_ENTRY = 0x8000;
 export const ENTRY_LIMIT = 0x8000;

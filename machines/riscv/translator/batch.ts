@@ -38,6 +38,8 @@ export interface PageSource {
   readonly entries: ReadonlySet<number>;
   /** Where jumps by register were seen to go, by their places. */
   readonly seen: ReadonlyMap<number, readonly number[]>;
+  /** Instructions that are not to be translated, because a debugger wants to know when they run. */
+  readonly stops: ReadonlySet<number>;
   /** Accesses that are not to be checked together with later ones. */
   readonly apart: ReadonlySet<number>;
 }
@@ -98,7 +100,15 @@ function translateBatch(request: BatchRequest): Batch {
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
     const isElsewhere = (place: number) => isTaken.has(place);
     const seenOf = (place: number) => source.seen.get(place) ?? [];
-    const shape = discover(page, view, head, isElsewhere, seenOf, (word) => decode(word, instructionSet), source.apart);
+    const shape = discover(
+      page,
+      view,
+      head,
+      isElsewhere,
+      seenOf,
+      (word) => decode(word, instructionSet),
+      source,
+    );
     if (!shape) continue;
     shapes.push(shape);
     for (const { count } of shape.blocks) room -= count;

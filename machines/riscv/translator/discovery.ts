@@ -95,7 +95,7 @@ export function discover(
   isElsewhere: (offset: number) => boolean,
   seenOf: (offset: number) => readonly number[],
   decode: (word: number) => Decoded | undefined,
-  apart: ReadonlySet<number>,
+  { apart, stops }: { readonly apart: ReadonlySet<number>; readonly stops: ReadonlySet<number> },
 ): Shape | undefined {
   const steps = new Map<number, Step>();
   const leaders = new Set<number>(), entries = new Set([head]);
@@ -104,7 +104,7 @@ export function discover(
     if (leaders.has(from) || (from !== head && isElsewhere(from))) continue;
     leaders.add(from);
     for (let offset = from; !steps.has(offset) && steps.size < REGION_LIMIT;) {
-      const step = stepAt(bytes, offset, decode);
+      const step = stops.has(offset) ? undefined : stepAt(bytes, offset, decode);
       if (!step) break;
       const next = offset + step.decoded.length;
       if (!isTranslated(step.decoded.instruction)) {

@@ -255,7 +255,8 @@ export class Translator {
     const bytes = new Uint8Array(at.PAGE_BYTES);
     bytes.set(this.#memory.bytes.subarray(first, first + at.PAGE_BYTES));
     const apart = new Set(this.#apart.get(page));
-    return { bytes, entries: this.#cache.entriesIn(page, replaced), seen, apart };
+    const stops = new Set(this.#pages.stops.keys());
+    return { bytes, entries: this.#cache.entriesIn(page, replaced), seen, stops, apart };
   }
 
   #translateHere(pending: Pending): void {

@@ -5,6 +5,7 @@ export async function testEverythingIn(tier: Tier): Promise<void> {
   current.tier = tier;
   await import("../address_space_test.ts");
   await import("../cache_blocks_test.ts");
+  await import("../breakpoint_test.ts");
   await import("../dirty_log_test.ts");
   await import("../execute_test.ts");
   await import("../features_test.ts");
