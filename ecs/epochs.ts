@@ -60,7 +60,22 @@ export function newFrame(): Frame {
   return { attrs: 0, result: 0, hi: 0, opener: 0 };
 }
 
-/** Frame of the innermost open scope. */
-export function innermostFrame(epochs: Epochs): Frame {
-  return epochs.depth === 1 ? epochs.outermost : epochs.inner[epochs.depth - 2] ??= newFrame();
+/** Opens a scope where none is open, and returns its frame. Tiny, as all on the way to a handler: then it is inlined. */
+export function openOutermost(epochs: Epochs): Frame {
+  epochs.depth = 1;
+  epochs.scopeEpoch = epochs.current;
+  return epochs.outermost;
+}
+
+/** Opens a scope inside another, and returns its frame. */
+export function openInner(epochs: Epochs): Frame {
+  return epochs.inner[epochs.depth++ - 1] ??= newFrame();
+}
+
+/** Makes a frame ready for the handler that is about to run. */
+export function resetFrame(frame: Frame, opener: string | number, attrs: number): Frame {
+  frame.opener = opener;
+  frame.attrs = attrs;
+  frame.result = frame.hi = 0;
+  return frame;
 }

@@ -212,7 +212,7 @@ export function bindMmio<S>(ops: MmioOps<S>, state: S): Mmio {
 }
 
 function directSizes(ops: MmioOps<unknown>): number {
-  if (ops.valid?.accepts !== undefined) return 0;
+  if (ops.read === undefined || ops.valid?.accepts !== undefined) return 0;
   const valid = validWidths(ops);
   const impl = implWidths(ops);
   let direct = 0;

@@ -36,9 +36,9 @@ export function joinBits(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }
 
-/** The lowest 1, 2 or 4 bytes of a number, zero-extended within int32. */
-export function lowBytes(value: number, size: number): number {
-  return value & (-1 >>> (32 - 8 * size));
+/** The lowest 1, 2 or 4 bytes of a handler's value, zero-extended within int32. */
+export function lowBytes(value: number | bigint, size: number): number {
+  return (typeof value === "number" ? value : lowBits(value)) & (-1 >>> (32 - 8 * size));
 }
 
 /** Loads `size` little-endian bytes: low 32 bits, zero-extended within int32. */

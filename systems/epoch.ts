@@ -3,7 +3,7 @@
  * TLB, a worker) has a slot with the epoch that it has caught up with; what is retired at epoch e may be reclaimed when
  * every slot is above e.
  */
-import { type Epochs, innermostFrame, type Reader, type ReaderSlot } from "../ecs/epochs.ts";
+import { type Epochs, openInner, openOutermost, type Reader, type ReaderSlot } from "../ecs/epochs.ts";
 import { nameOf } from "../ecs/handle.ts";
 import type { World } from "../ecs/world.ts";
 import { sharedForm, SLOT_BYTES } from "./published_reader.ts";
@@ -75,8 +75,8 @@ export function scopeDepth(world: World): number {
 /** Opens a scope: what is visible now stays until it closes. Must be closed in a `finally`. */
 export function enterScope(world: World, opener: string | number): Epochs {
   const state = world.epochs;
-  if (state.depth++ === 0) state.scopeEpoch = state.current;
-  innermostFrame(state).opener = opener;
+  const frame = state.depth === 0 ? openOutermost(state) : openInner(state);
+  frame.opener = opener;
   return state;
 }
 

@@ -2,7 +2,7 @@
 import { formatAddress } from "../ecs/address.ts";
 import type { Range } from "../ecs/flat_view.ts";
 import { nameOf } from "../ecs/handle.ts";
-import { type Guard, owners } from "../ecs/owner.ts";
+import { owners } from "../ecs/owner.ts";
 import type { World } from "../ecs/world.ts";
 
 /** A handler threw. The access failed; guard, scopes and transactions are as before (LC30). */
@@ -27,8 +27,9 @@ export function handlerFault(
 }
 
 /** S46: one line per device, ever. */
-export function warnReentry(world: World, range: Range, guard: Guard): void {
-  if (guard.warned) return;
+export function warnReentry(world: World, range: Range): void {
+  const guard = range.mmio?.guard;
+  if (guard === undefined || guard.warned) return;
   guard.warned = true;
   world.trace(`${describeRegion(world, range.region)} was accessed while a handler of the same device runs: refused`);
 }

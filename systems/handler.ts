@@ -39,7 +39,7 @@ function shiftOf(mmio: Mmio, size: number, step: number, at: number): bigint {
 export function readAdjusted(mmio: Mmio, offset: number, size: AccessSize, access: Access): number {
   const step = stepOf(mmio, size);
   if (step === size && size < 8 && !isBigEndian(mmio)) {
-    return lowBytes(lowBits(mmio.ops.read?.(mmio.state, offset, size, access) ?? 0), size);
+    return lowBytes(mmio.ops.read?.(mmio.state, offset, size, access) ?? 0, size);
   }
   let value = 0n;
   for (let at = 0; at < size; at += step) {

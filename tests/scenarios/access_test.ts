@@ -180,6 +180,7 @@ Deno.test("S98 with the memory attribute no handler is called; S99 other attribu
   m.mmio(0, ops);
   dispatchRead(m.world, m.space, 0, 0, 4, Attrs.MEMORY);
   assertEquals([m.world.access.result, seen], [MemTx.ACCESS_ERROR, []]);
+  assertEquals([read(m.world, m.space, 0, new Uint8Array(4), Attrs.MEMORY), seen], [MemTx.ACCESS_ERROR, []]);
   const attrs = Attrs.SECURE | (0x1234 << 16);
   dispatchRead(m.world, m.space, 0, 0, 4, attrs);
   assertEquals([m.world.access.result, seen], [MemTx.OK, [attrs]]);

@@ -22,8 +22,8 @@ export const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "every refusal is traced",
     file: "systems/fault.ts",
-    find: "if (guard.warned) return;",
-    replace: "",
+    find: "guard === undefined || guard.warned",
+    replace: "guard === undefined",
     by: [ACCESS, "S46 a device that reaches its own registers"],
   },
   {
@@ -50,8 +50,15 @@ export const ACCESS_MUTATIONS: readonly Mutation[] = [
   {
     fault: "the memory attribute reaches handlers",
     file: "systems/dispatch.ts",
-    find: "range.ram !== undefined || (attrs & MEMORY_ONLY) !== 0) {",
-    replace: "range.ram !== undefined) {",
+    find: "|| (attrs & MEMORY_ONLY) !== 0) {\n    return readElsewhere(world, record.view,",
+    replace: ") {\n    return readElsewhere(world, record.view,",
+    by: [ACCESS, "S98 with the memory attribute"],
+  },
+  {
+    fault: "the memory attribute reaches handlers through a captured view",
+    file: "systems/dispatch.ts",
+    find: "|| (attrs & MEMORY_ONLY) !== 0) {\n    return readElsewhere(world, view,",
+    replace: ") {\n    return readElsewhere(world, view,",
     by: [ACCESS, "S98 with the memory attribute"],
   },
 ];

@@ -18,8 +18,8 @@ export const GRACE_MUTATIONS: readonly Mutation[] = [
   {
     fault: "an inner scope moves the epoch of the outer one",
     file: "systems/epoch.ts",
-    find: "if (state.depth++ === 0) state.scopeEpoch",
-    replace: "if (state.depth++ >= 0) state.scopeEpoch",
+    find: "state.depth === 0 ? openOutermost(state) : openInner(state);",
+    replace: "openInner(state);\n  state.scopeEpoch = state.current;",
     by: [GRACE, "an inner scope does not hurry the outer one"],
   },
   {
