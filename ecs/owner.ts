@@ -127,6 +127,11 @@ export function isOwnerOrAbove(world: World, above: number, id: number): boolean
   return false;
 }
 
+/** Guard of an owner that is a device. */
+export function guardOf(world: World, id: number): Guard | undefined {
+  return id === 0 ? undefined : owners(world).guard[id];
+}
+
 /** Guard of the nearest device at or above an owner; undefined if there is none. */
 export function guardAbove(world: World, id: number): Guard | undefined {
   const { guard, owner } = owners(world);

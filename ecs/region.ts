@@ -6,7 +6,7 @@ import { clearContainer, resizeChild } from "./container.ts";
 import { defineKind, newEntity } from "./handle.ts";
 import type { Iommu } from "./iommu.ts";
 import { writeLevels } from "./nesting.ts";
-import { type Guard, guardAbove, linkOwned, newGuard } from "./owner.ts";
+import { type Guard, guardAbove, guardOf, linkOwned, newGuard } from "./owner.ts";
 import type { RamBlock } from "./ram_block.ts";
 import type { Tap } from "./tap.ts";
 import { type Access, defineColumns, type World, writeReference } from "./world.ts";
@@ -123,7 +123,7 @@ export function newRegion(
   writeReference(columns.window, id, undefined);
   writeReference(columns.spaces, id, undefined);
   columns.mmio[id] = kind.mmio;
-  if (kind.mmio !== undefined && isGuarded(kind.flags)) kind.mmio.guard = guardAbove(world, kind.owner) ?? newGuard();
+  if (kind.mmio !== undefined && isGuarded(kind.flags)) kind.mmio.guard = guardFor(world, kind.owner);
   writeReference(columns.tap, id, undefined);
   writeReference(columns.iommu, id, kind.iommu);
   writeReference(columns.ram, id, kind.ram);
@@ -136,6 +136,11 @@ export function newRegion(
 /** Handlers of ROM devices and those that opted out may be entered again (1.8.4). */
 function isGuarded(flags: number): boolean {
   return (flags & (Flag.ROM_DEVICE | Flag.UNGUARDED)) === 0;
+}
+
+function guardFor(world: World, owner: number): Guard | undefined {
+  if (world.policy.guardedBy === "owningDevice") return guardOf(world, owner);
+  return guardAbove(world, owner) ?? newGuard();
 }
 
 /** Points a new alias at its target. */

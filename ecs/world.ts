@@ -14,8 +14,15 @@ export interface Policy {
   readonly equalPriority: "lastWins" | "firstWins";
   /** S65: a region that moves goes to the top among its equals (Q8), or keeps its place. */
   readonly moveReorders: boolean;
-  /** S115: begin, nop and commit reach the listeners of every address space, or only where something was re-rendered. */
+  /** S106, S115: begin, nop and commit reach the listeners of every address space whatever changes, or only where something was re-rendered. */
   readonly notifyAllListeners: boolean;
+  /**
+   * S53: handlers are guarded by the nearest device above them, or where there is none by themselves; or only those that
+   * a device owns itself are guarded (as in QEMU).
+   */
+  readonly guardedBy: "nearestDevice" | "owningDevice";
+  /** S83: a root that is looked through still makes readonly (or nonvolatile, unmergeable) what it shows, or not (Q1). */
+  readonly rootKeepsAttributes: boolean;
   /** S50: a write that a handler makes to its own device sets a notifier (Q14), or is refused like any other. */
   readonly ioEventBypassesGuard: boolean;
   /** An io event is listed for every range that it is partly in (Q18), or once. */
@@ -42,6 +49,8 @@ const STRICT: Policy = {
   equalPriority: "lastWins",
   moveReorders: true,
   notifyAllListeners: false,
+  guardedBy: "nearestDevice",
+  rootKeepsAttributes: true,
   ioEventBypassesGuard: false,
   ioEventPerRange: false,
   ioEventLooseDelete: false,

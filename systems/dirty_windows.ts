@@ -10,11 +10,17 @@ import { creationOf } from "../ecs/handle.ts";
 import { Flag, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 
-const dirty = defineState(() => ({ spaces: new Set<Space>() }));
+const dirty = defineState(() => ({
+  spaces: new Set<Space>(),
+  /** Something changed, whether a space shows it or not; kept only where listeners want to know (S106 [C]). */
+  isTouched: false,
+}));
 
 /** Marks all of a region, where it is visible now. */
 export function markRegion(world: World, region: number): void {
-  markWindow(world, region, 0, regions(world).size[region]!);
+  const { flags, size } = regions(world);
+  if (world.policy.notifyAllListeners && (flags[region]! & Flag.ENABLED) !== 0) dirty(world).isTouched = true;
+  markWindow(world, region, 0, size[region]!);
 }
 
 /** Marks `[start, end)`, in bytes from the region's start. */
@@ -46,12 +52,15 @@ export function markSpace(world: World, space: Space | undefined, from: number, 
 }
 
 export function hasDirtySpaces(world: World): boolean {
-  return dirty(world).spaces.size > 0;
+  const { spaces, isTouched } = dirty(world);
+  return spaces.size > 0 || isTouched;
 }
 
 /** The spaces marked since the last call, in creation order. */
 export function takeDirtySpaces(world: World): Space[] {
-  const { spaces } = dirty(world);
+  const state = dirty(world);
+  const { spaces } = state;
+  state.isTouched = false;
   const taken: Space[] = [];
   for (const space of spaces) if (space.root !== 0) taken.push(space);
   spaces.clear();

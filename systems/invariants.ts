@@ -17,6 +17,7 @@ import { understated } from "./nesting.ts";
 import { renderFully } from "./render.ts";
 import { checkDirtyLogs, checkListeners } from "./log_invariants.ts";
 import { retiredQueue } from "./retire.ts";
+import { physicalRoot } from "./share_views.ts";
 import { checkTaps } from "./tap_invariants.ts";
 import { transactionDepth } from "./transaction.ts";
 
@@ -168,7 +169,8 @@ function checkLives(world: World, report: Report): void {
 function checkViews(world: World, report: Report): void {
   for (const space of allSpaces(world)) {
     if (space.windows.length > 0) continue;
-    const exact = renderFully(world, space.root);
+    const root = world.policy.rootKeepsAttributes ? space.root : physicalRoot(world, space.root);
+    const exact = root === 0 ? [] : renderFully(world, root);
     const shown = [...rangesOf(space.view)];
     const differs = exact.length !== shown.length || exact.some((range, at) => {
       const other = shown[at];

@@ -36,13 +36,13 @@ const walks = defineState(() => ({
 
 const NOBODY: readonly ListenerRecord[] = [];
 
-/** begin, regionDel, regionNop, regionAdd. What is told at once waits from here on until the new views are published. */
-export function announceChanges(world: World, changes: readonly ViewChange[]): void {
+/** begin, regionDel, regionNop, regionAdd; `isTopology`: there was something to render. What is told at once waits from here on until the new views are published. */
+export function announceChanges(world: World, changes: readonly ViewChange[], isTopology: boolean): void {
   const state = walks(world);
   beginTelling(world);
   const masks = takeMaskChanges(world);
   state.isWalking = true;
-  for (const listener of audience(world, changes)) {
+  for (const listener of audience(world, changes, isTopology)) {
     oweCommit(listener, true);
     if (listener.callbacks.begin !== undefined) call(world, listener, () => listener.callbacks.begin?.());
   }
@@ -58,7 +58,7 @@ export function announceChanges(world: World, changes: readonly ViewChange[]): v
 /** commit, and the replay to those that registered meanwhile. The new views are published. */
 export function announceCommit(world: World, changes: readonly ViewChange[]): void {
   endTelling(world);
-  for (const listener of audience(world, changes)) payCommit(world, listener);
+  for (const listener of audience(world, changes, true)) payCommit(world, listener);
   const { late } = walks(world);
   if (late.length > 0) { for (const listener of late.splice(0)) startLate(world, listener); }
 }
@@ -93,9 +93,9 @@ export function isAnnouncing(world: World): boolean {
   return walks(world).isWalking;
 }
 
-/** Whom a commit concerns: the listeners of the spaces that were re-rendered, or all ([C], S115). */
-function audience(world: World, changes: readonly ViewChange[]): readonly ListenerRecord[] {
-  if (changes.length === 0) return NOBODY;
+/** Whom a commit concerns: the listeners of the spaces that were re-rendered, or all ([C], S106 and S115). */
+function audience(world: World, changes: readonly ViewChange[], isTopology: boolean): readonly ListenerRecord[] {
+  if (changes.length === 0 && !(isTopology && world.policy.notifyAllListeners)) return NOBODY;
   const all = allListeners(world);
   if (world.policy.notifyAllListeners || all.length === 0) return all;
   if (changes.length === 1) return listenersOf(world, changes[0]!.space.id);

@@ -1,7 +1,7 @@
 /**
  * View sharing: address spaces with the same physical root share one view (1.6), so that what many look at is rendered
- * once. The root is looked through only where that hides nothing: never a readonly or other inherited attribute, and
- * never an address of its own (the strict side of Q1 and Q2).
+ * once. The root is looked through only where that hides nothing: never a readonly or other inherited attribute (unless
+ * the policy `rootKeepsAttributes` is off), and never an address of its own (the strict side of Q1 and Q2).
  */
 import { allSpaces, type Space, takeWindows, writePhysicalRoot } from "../ecs/address_space.ts";
 import { TOP } from "../ecs/address.ts";
@@ -80,7 +80,7 @@ export function physicalRoot(world: World, root: number): number {
   let at = root;
   while (true) {
     if ((flags[at]! & Flag.ENABLED) === 0) return 0;
-    if ((flags[at]! & INHERITED) !== 0) return at;
+    if ((flags[at]! & INHERITED) !== 0 && world.policy.rootKeepsAttributes) return at;
     let next = 0;
     if ((flags[at]! & Flag.ALIAS) !== 0) {
       const { target, offset } = window[at]!; // it is an alias

@@ -83,11 +83,12 @@ export function commit(world: World): void {
           new RunawayCommitError(`callbacks changed the topology in ${announced} commits on end`),
         );
       }
+      const isTopology = hasDirtySpaces(world);
       const { changes, refusal } = agreeOnChanges(world); // windows are merged, re-rendered, compared; listeners asked
       if (isCallers) refused = refusal;
       else if (refusal !== undefined) world.reportFault(refusal);
       isCallers = false;
-      announceChanges(world, changes); // begin, del, nop and add; spaces still show the old views
+      announceChanges(world, changes, isTopology); // begin, del, nop and add; spaces still show the old views
       publish(changes); // all new views together
       announceIoEvents(world, changes); // io events that went and came
       announceCommit(world, changes);

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Owner } from "../../ecs/owner.ts";
 import type { AccessSize, MmioOps, Region } from "../../ecs/region.ts";
-import type { Access } from "../../ecs/world.ts";
+import type { Access, Policy } from "../../ecs/world.ts";
 import { Attrs, MemTx } from "../../systems/access.ts";
 import { dispatchRead } from "../../systems/dispatch.ts";
 import { load, peek, read, store, write } from "../../systems/dma.ts";
@@ -26,8 +26,8 @@ function fail(why: string): never {
 }
 
 class Machine extends Stage {
-  constructor() {
-    super({}, 2 ** 32);
+  constructor(policy: Partial<Policy> = {}) {
+    super({ policy }, 2 ** 32);
   }
 
   mmio(at: number, ops: MmioOps<undefined>, options: { owner?: Owner; size?: number; guarded?: boolean } = {}): Region {
@@ -279,15 +279,20 @@ Deno.test("S52 a device's own RAM is not guarded", () => {
   assertEquals(load(m.world, m.space, 0, 4), 5);
 });
 
-Deno.test("S53 the guard is the device's, also for regions of owners below it", () => {
-  const m = new Machine();
-  const device = m.own("device");
-  const ports = createOwner(m.world, { name: "ports", owner: device });
-  let inner = 0;
-  m.mmio(0x1000, { read: () => ++inner }, { owner: ports });
-  m.mmio(0, { read: () => load(m.world, m.space, 0x1000, 4) }, { owner: device });
-  load(m.world, m.space, 0, 4);
-  assertEquals(inner, 0);
+Deno.test("S53 the guard is the device's, also for regions of owners below it, or [C] only for those that it owns itself", () => {
+  for (const guardedBy of ["nearestDevice", "owningDevice"] as const) {
+    const m = new Machine({ guardedBy });
+    const device = m.own("device");
+    const ports = createOwner(m.world, { name: "ports", owner: device });
+    const calls = { ports: 0, own: 0 };
+    m.mmio(0x1000, { read: () => ++calls.ports }, { owner: ports });
+    m.mmio(0x2000, { read: () => ++calls.own }, { owner: device });
+    const both = () => load(m.world, m.space, 0x1000, 4) + load(m.world, m.space, 0x2000, 4);
+    m.mmio(0, { read: both }, { owner: device });
+    load(m.world, m.space, 0, 4);
+    assertEquals(calls, { ports: guardedBy === "owningDevice" ? 1 : 0, own: 0 });
+    audit(m.world);
+  }
 });
 
 Deno.test("S22, S23 a buffer access goes on in the view that it began in; the next one sees the new map", () => {

@@ -277,6 +277,19 @@ Deno.test("S83 a readonly root that is looked through stays readonly (Q1)", () =
   audit(m.world);
 });
 
+Deno.test("S83 [C] rootKeepsAttributes off: a readonly root that is looked through is forgotten, one that is not is kept", () => {
+  const world = createWorld({ policy: { rootKeepsAttributes: false } });
+  const owner = createOwner(world, { name: "machine" });
+  const ram = createRam(world, { name: "ram", size: 0x1000, owner });
+  const [whole, half] = [0x1000, 0x800].map((size) => {
+    const root = createAlias(world, { name: `alias of ${size}`, target: ram, offset: 0, size, owner });
+    setReadonly(world, root, true);
+    return createAddressSpace(world, { name: "space", root, owner });
+  });
+  assertEquals([store(world, whole!, 0, 4, 1), store(world, half!, 0, 4, 1)], [MemTx.OK, MemTx.DECODE_ERROR]);
+  audit(world);
+});
+
 Deno.test("S84 the root of a space is at 0, wherever it is contained (Q2)", () => {
   const m = machine();
   const region = answering(m, "x", 3);

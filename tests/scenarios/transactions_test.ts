@@ -82,6 +82,22 @@ Deno.test("S104 a transaction without changes says nothing; S106 nor does a chan
   assertEquals(m.heard(), []);
 });
 
+Deno.test("S106 [C] notifyAllListeners: a change of a detached tree is a begin and a commit; one of what is disabled is not", () => {
+  const m = new Machine({ notifyAllListeners: true });
+  m.listen("l");
+  m.heard();
+  const detached = createContainer(m.world, { name: "detached", size: 0x10000, owner: m.owner });
+  const region = m.region("x");
+  addSubregion(m.world, detached, 0, region);
+  assertEquals(m.heard(), ["l begin", "l commit"]);
+  setEnabled(m.world, region, false);
+  assertEquals(m.heard(), ["l begin", "l commit"]);
+  setAddress(m.world, region, 0x100);
+  transaction(m.world, () => {});
+  assertEquals(m.heard(), []);
+  audit(m.world);
+});
+
 Deno.test("S107 during regionAdd the space shows the old view, in commit the new one", () => {
   const m = new Machine();
   const seen: number[] = [];
