@@ -59,8 +59,8 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
   {
     fault: "views are published before the listeners are told",
     file: "systems/transaction.ts",
-    find: "      announceChanges(world, changes);",
-    replace: "      publish(changes);\n      announceChanges(world, changes);",
+    find: "      announceChanges(world, changes, isTopology);",
+    replace: "      publish(changes);\n      announceChanges(world, changes, isTopology);",
     by: [TRANSACTIONS, "S107 during regionAdd"],
   },
   {

@@ -74,7 +74,7 @@ export const MAP_MUTATIONS: readonly Mutation[] = [
   {
     fault: "a readonly root is looked through",
     file: "systems/share_views.ts",
-    find: "if ((flags[at]! & INHERITED) !== 0) return at;",
+    find: "if ((flags[at]! & INHERITED) !== 0 && world.policy.rootKeepsAttributes) return at;",
     replace: "",
     by: [TOPOLOGY, "S83 a readonly root"],
   },
