@@ -10,6 +10,9 @@ export type Message =
   | { readonly shared: SharedView; readonly job: Job }
   | { readonly ward: SharedView; readonly generation: number };
 
+/** Blocks of the space that dies, from slot 0 on. */
+export const WARD_BLOCKS = 16;
+
 export interface Job {
   readonly counts: SharedArrayBuffer;
   readonly seed: number;

@@ -1,9 +1,11 @@
 /** A worker that reads what is published until it is told to stop, and counts what is not as it must be. */
 import { openPublishedView, type PublishedReader } from "../../systems/published_reader.ts";
-import { Count, type Job, type Message, wordOf } from "./worker_stress_pattern.ts";
+import { Count, type Job, type Message, WARD_BLOCKS, wordOf } from "./worker_stress_pattern.ts";
 
 /** Reads between enter and leave. */
 const READS = 16;
+/** More in the space that dies, so that a worker is in there as often as elsewhere. */
+const WARD_READS = 64;
 /** Scopes between two looks at what the main thread has sent. */
 const TURN = 64;
 
@@ -38,17 +40,17 @@ class Reading {
   async run(): Promise<void> {
     while (Atomics.load(this.#counts, Count.STOP) === 0) {
       for (let i = 0; i < TURN; i++) {
-        this.#readScope(this.#view, Count.READS);
-        if (this.#ward !== undefined) this.#readScope(this.#ward, Count.WARD_READS);
+        this.#readScope(this.#view, Count.READS, READS, this.#job.slots);
+        if (this.#ward !== undefined) this.#readScope(this.#ward, Count.WARD_READS, WARD_READS, WARD_BLOCKS);
       }
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   }
 
-  #readScope(view: PublishedReader, count: number): void {
+  #readScope(view: PublishedReader, count: number, reads: number, slots: number): void {
     view.enter();
-    for (let i = 0; i < READS; i++) {
-      if (!view.find(this.#next(this.#job.slots) * this.#job.stride)) continue;
+    for (let i = 0; i < reads; i++) {
+      if (!view.find(this.#next(slots) * this.#job.stride)) continue;
       Atomics.add(this.#counts, count, 1);
       if (!this.#isWhole(view)) Atomics.add(this.#counts, Count.INVALID, 1);
     }

@@ -19,11 +19,10 @@ import {
   ramOf,
 } from "../../systems/topology.ts";
 import { registerWorkerReader, type WorkerReader } from "../../systems/worker_readers.ts";
-import { Count, type Message, wordOf } from "./worker_stress_pattern.ts";
+import { Count, type Message, WARD_BLOCKS, wordOf } from "./worker_stress_pattern.ts";
 
 /** Pages of one publication: its few ranges need one, and superseded ones wait. */
 const PAGES = 8;
-const BLOCKS = 16;
 const PATIENCE_MS = 2;
 
 export class Ward {
@@ -92,7 +91,7 @@ export class Ward {
     const world = this.#world;
     const owner = createOwner(world, { name: "ward", owner: this.#machine });
     const root = createContainer(world, { name: "ward root", size: 2 ** 32, owner });
-    for (let i = 0; i < BLOCKS; i++) {
+    for (let i = 0; i < WARD_BLOCKS; i++) {
       const ram = createRam(world, { name: "ward ram", size: 0x1000, owner, memory: this.#memory });
       const { offset, size } = ramOf(world, ram);
       const words = new Uint32Array(this.#memory.memory.buffer, offset, size / 4);

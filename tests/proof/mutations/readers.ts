@@ -5,6 +5,13 @@ const WORKERS = "tests/systems/worker_readers_test.ts";
 
 export const READER_MUTATIONS: readonly Mutation[] = [
   {
+    fault: "a space that dies under its readers is freed one epoch early",
+    file: "systems/retire.ts",
+    find: "while (passed < queue.length && queue[passed]!.stamp < oldest) passed++;",
+    replace: "while (passed < queue.length && queue[passed]!.stamp <= oldest) passed++;",
+    by: [WORKERS, "two workers read while devices and a whole space"],
+  },
+  {
     fault: "pages of a published view are written again while they are read",
     file: "systems/published_view.ts",
     find: "this.#superseded[passed]!.stamp < oldest",
