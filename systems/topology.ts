@@ -47,7 +47,7 @@ import { cancelPrepared, isAsking, RefusedError, refuseWhileAsked } from "./prep
 import { admitNesting, admitWindow, noteNesting } from "./nesting.ts";
 import { notifyAdded } from "./ram_notifier.ts";
 import { isFinalizing } from "./retire.ts";
-import { commit, transaction } from "./transaction.ts";
+import { callbackTransaction, commit } from "./transaction.ts";
 import { keepPlacement } from "./undo.ts";
 
 /** What every region is created with. Without an owner it is static: it lives as long as its world. */
@@ -378,7 +378,7 @@ export function registerListener(
   addCreationReference(world, record.id, options.owner);
   const listener: Listener = handleOf(world, record.id);
   try {
-    transaction(world, () => startListener(world, record)); // callbacks' changes wait for the end of the replay
+    callbackTransaction(world, () => startListener(world, record)); // callbacks' changes wait for the end of the replay
   } catch (cause) {
     drop(world, listener);
     if (cause instanceof RefusedError) throw cause;
@@ -395,7 +395,7 @@ export function registerListener(
 export function unregisterListener(world: World, listener: Listener): void {
   const record = listenerRecord(world, resolve(world, listener, ListenerKind));
   if (record !== undefined) cancelPrepared(world, record);
-  transaction(world, () => {
+  callbackTransaction(world, () => {
     drop(world, listener);
     if (record !== undefined) stopListener(world, record);
   });

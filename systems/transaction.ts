@@ -32,6 +32,18 @@ const transactions = defineState(() => ({ depth: 0, isCommitting: false }));
  * @throws {RefusedError} from the outermost one, if a listener refuses what it would add (W22): regions are as before.
  */
 export function transaction<T>(world: World, body: () => T): T {
+  return within(world, body, commit);
+}
+
+/**
+ * A transaction around callbacks: what they change takes effect when it ends. What is refused of that is reported, since
+ * whoever called did not ask for it.
+ */
+export function callbackTransaction(world: World, body: () => void): void {
+  within(world, body, commitAnyway);
+}
+
+function within<T>(world: World, body: () => T, end: (world: World) => void): T {
   const state = transactions(world);
   drainCoalesced(world);
   state.depth++;
@@ -42,7 +54,7 @@ export function transaction<T>(world: World, body: () => T): T {
     return result;
   } finally {
     state.depth--;
-    if (isWhole) commit(world);
+    if (isWhole) end(world);
     else commitAnyway(world);
   }
 }

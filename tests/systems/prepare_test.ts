@@ -313,6 +313,22 @@ Deno.test("W22 a listener that comes is asked for what is shown already; refusin
   m.settle();
 });
 
+Deno.test("W22 what is refused of a replay's callbacks is reported: the listener that was replayed comes, or goes, all the same", () => {
+  const m = new Asked();
+  m.add(m.reserve("shown"), 0x1000);
+  m.ask("refuses");
+  m.refused.add(0x5000);
+  const late = m.reserve("late");
+  const before = m.entities();
+  const meddle = () => m.add(late, 0x5000);
+  const meddler = registerListener(m.world, m.space, { name: "meddler", regionAdd: meddle, regionDel: meddle });
+  assertEquals([isAlive(m.world, meddler), m.faults.splice(0).map(({ name }) => name)], [true, ["RefusedError"]]);
+  unregisterListener(m.world, meddler);
+  assertEquals([isAlive(m.world, meddler), m.faults.splice(0).map(({ name }) => name)], [false, ["RefusedError"]]);
+  assertEquals(m.entities(), before);
+  m.settle();
+});
+
 Deno.test('W22 policy refusedAdd "announced": the refusal is reported, and the range comes all the same', () => {
   const m = new Asked({ policy: { refusedAdd: "announced" } });
   m.refused.add(0x1000);

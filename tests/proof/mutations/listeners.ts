@@ -10,8 +10,8 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
   {
     fault: "a transaction that throws stays open",
     file: "systems/transaction.ts",
-    find: "    state.depth--;\n    if (isWhole) commit(world);",
-    replace: "    if (isWhole) state.depth--;\n    if (isWhole) commit(world);",
+    find: "    state.depth--;\n    if (isWhole) end(world);",
+    replace: "    if (isWhole) state.depth--;\n    if (isWhole) end(world);",
     by: [TRANSACTIONS, "LC31 a transaction that throws"],
   },
   {
