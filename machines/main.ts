@@ -23,6 +23,7 @@ import { chosenNode, DeviceTreeError, text, writeDeviceTree } from "./loader/fla
 import { ImageError } from "./loader/part.ts";
 import { createDemonstration, withEndOfTransmission } from "./virt/demonstration/run.ts";
 import { describeVirt } from "./virt/device_tree.ts";
+import type { VirtOptions } from "./virt/options.ts";
 import { createVirt, MachineError, type VirtMachine } from "./virt/machine.ts";
 
 export type { CommandLineIo };
@@ -38,6 +39,12 @@ const SENTENCES = [
   OutOfGuestMemoryError,
 ];
 
+/** What a program that runs a command line adds to its machine. */
+export interface Instruments {
+  /** Given what the machine is built with, what to build it with besides. */
+  attach?(options: VirtOptions): Pick<VirtOptions, "processor">;
+}
+
 /** Signals that end the process, with the terminal restored. Exit status: 128 and the number, as shells count. */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
@@ -45,9 +52,14 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
  * Runs a command line to its end; without arguments, the demonstration guest.
  *
  * @param io Streams other than the process's own.
+ * @param instruments Who looks on; the demonstration guest is not looked at.
  * @returns The exit status: 0 when the guest powers off, what it gave the test finisher, 1 for mistakes of the user.
  */
-export async function runCommandLine(args: readonly string[], io: Partial<CommandLineIo> = {}): Promise<number> {
+export async function runCommandLine(
+  args: readonly string[],
+  io: Partial<CommandLineIo> = {},
+  instruments: Instruments = {},
+): Promise<number> {
   try {
     if (args.length === 0) return await runDemonstration(io);
     const line = parseCommandLine(args);
@@ -55,7 +67,7 @@ export async function runCommandLine(args: readonly string[], io: Partial<Comman
     if (line.print !== undefined) return await print(line.print, io);
     if (line.dumpDeviceTree !== undefined) return dumpDeviceTree(line, line.dumpDeviceTree);
     if (line.dumpMemoryMap !== undefined) return await dumpMemoryMap(line, line.dumpMemoryMap);
-    return await runVirt(line, io);
+    return await runVirt(line, io, instruments);
   } catch (error) {
     if (!SENTENCES.some((kind) => error instanceof kind)) throw error;
     complain(io, (error as Error).message);
@@ -68,7 +80,7 @@ function complain(io: Partial<CommandLineIo>, sentence: string): void {
 }
 
 /** Builds a machine on a terminal that it opens, runs it to its end, and gives everything back. */
-async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<number> {
+async function runVirt(line: CommandLine, io: Partial<CommandLineIo>, instruments: Instruments): Promise<number> {
   const trace = openTrace(line.log);
   try {
     return await withBackends((backends) =>
@@ -79,7 +91,7 @@ async function runVirt(line: CommandLine, io: Partial<CommandLineIo>): Promise<n
           (request) => terminalFor(terminalStreams(io), request.escapes === true && io.input === undefined),
         );
         const watch = trace.watch(() => symbolsOf(options));
-        const machine = createVirt({ ...options, ...(watch && { watch }) });
+        const machine = createVirt({ ...options, ...(watch && { watch }), ...instruments.attach?.(options) });
         trace.attach(machine.world);
         return machine;
       }, (machine) => trace.report("jit", () => informJit(machine)))

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { runCommandLine } from "../main.ts";
+import { type Instruments, runCommandLine } from "../main.ts";
 import {
   bringsOwnGuest,
   type JobOptions,
@@ -22,10 +22,10 @@ import { sessionLine } from "./session.ts";
 const BY_HAND = "A kernel can be given by hand: -kernel FILE -initrd FILE [-bios FILE].";
 
 /** Runs the job; returns the exit status of the process. */
-export async function runJob(options: JobOptions): Promise<number> {
+export async function runJob(options: JobOptions, instruments: Instruments = {}): Promise<number> {
   const { machine, command } = options;
   if (onlyAsks(machine)) return await runCommandLine([...machine]);
-  if (bringsOwnGuest(machine)) return await runCommandLine(["-m", "256M", ...machine]);
+  if (bringsOwnGuest(machine)) return await runCommandLine(["-m", "256M", ...machine], {}, instruments);
   let files: DebianFiles;
   try {
     if (options.update) forgetDebian();
@@ -45,7 +45,7 @@ export async function runJob(options: JobOptions): Promise<number> {
     console.log(peerCommand(prepare(session, files, directory, options)));
     return 0;
   }
-  return await inTemporaryDirectory((directory) => runSession(session, files, directory, options));
+  return await inTemporaryDirectory((directory) => runSession(session, files, directory, options, instruments));
 }
 
 /** Writes the RAM disk into `directory` and returns the machine's command line. */
@@ -61,11 +61,12 @@ async function runSession(
   files: DebianFiles,
   directory: string,
   options: JobOptions,
+  instruments: Instruments,
 ): Promise<number> {
   const args = prepare(session, files, directory, options);
-  if (session === "interactive") return await runCommandLine(args);
+  if (session === "interactive") return await runCommandLine(args, {}, instruments);
   const line = sessionLine({ input: hostInput, output: writeStdout }, session);
-  const status = await runCommandLine(args, { inputIsTerminal: false, ...line });
+  const status = await runCommandLine(args, { inputIsTerminal: false, ...line }, instruments);
   return session === "exec" && status === 0 ? reportedStatus(`${directory}/status`) : status;
 }
 

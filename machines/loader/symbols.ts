@@ -101,6 +101,7 @@ export function readElfSymbols(bytes: Uint8Array, what: string): Symbol[] {
     return { type: view.getUint32(at + 4, true), link: view.getUint32(at + 40, true), offset, size };
   };
   const symbols: Symbol[] = [];
+  let seen = 0;
   for (let index = 0; index < count; index++) {
     const { type, link, offset, size } = section(index);
     if (type !== SYMBOL_TABLE) continue;
@@ -111,13 +112,13 @@ export function readElfSymbols(bytes: Uint8Array, what: string): Symbol[] {
     }
     const names = bytes.subarray(strings.offset, strings.offset + strings.size);
     for (let at = offset; at + SYMBOL_BYTES <= offset + size; at += SYMBOL_BYTES) {
+      if (++seen > MAX_SYMBOLS) throw new ImageError(`${what} has more than ${MAX_SYMBOLS} symbols`);
       const kind = (bytes[at + 4] ?? 0) & 15, home = view.getUint16(at + 6, true);
       if ((kind !== FUNCTION && kind !== NOTYPE) || home === UNDEFINED_SECTION || home >= FIRST_RESERVED_SECTION) {
         continue;
       }
       const name = nameAt(names, view.getUint32(at, true));
       if (!isName(name)) continue;
-      if (symbols.length >= MAX_SYMBOLS) throw new ImageError(`${what} has more than ${MAX_SYMBOLS} symbols`);
       symbols.push({ address: view.getBigUint64(at + 8, true), size: view.getBigUint64(at + 16, true), name });
     }
   }

@@ -147,7 +147,7 @@ export class VirtMachine {
         world,
         timers: this.clock,
         time: this.#time,
-        harts,
+        harts: harts.map((hart) => options.processor?.(hart, this.memory) ?? hart),
         deadline: () => this.#deadline(),
         inputs: [...new Set([this.#serial, ...characters])],
         repeatable: instructionClock !== undefined,

@@ -1,11 +1,14 @@
 /** What a `virt` machine can be built with, for programs that embed one. Everything has a default. */
 import type { DeviceType } from "../../ecs/device.ts";
 import type { PropertyValues } from "../../ecs/property.ts";
+import type { GuestMemory } from "../../ecs/ram_block.ts";
 import type { World } from "../../ecs/world.ts";
 import type { HostedCharacterBackend } from "../backends/character.ts";
 import type { EntropySource } from "../backends/entropy.ts";
 import type { HartFeatures } from "../riscv/features.ts";
 import type { BootFiles } from "../loader/firmware.ts";
+import type { Processor } from "../execute.ts";
+import type { Hart } from "../riscv/hart.ts";
 import type { ExecutionWatch } from "../riscv/watch.ts";
 
 /**
@@ -57,6 +60,8 @@ export interface VirtOptions extends BootFiles {
   readonly rebootAllowed?: boolean;
   /** Told what the harts do: for logs. Costs time only for what it wants to know. */
   readonly watch?: ExecutionWatch;
+  /** What is run in place of a hart: something that runs the hart and looks on. Default: the hart itself. */
+  readonly processor?: (hart: Hart, memory: GuestMemory) => Processor;
   /** A world to build in, for programs that add devices of their own. */
   readonly world?: World;
 }
