@@ -6,6 +6,7 @@ import { decode } from "../decode.ts";
 import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
 import { discover, type End, entriesOf, isCall, isReturn, type Shape } from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
+import type { PageHints } from "./hints.ts";
 import { regionModule } from "./region_module.ts";
 
 /** All places are offsets from the start of their page. */
@@ -32,16 +33,12 @@ export interface Place {
   readonly head: number;
 }
 
-export interface PageSource {
+export interface PageSource extends PageHints {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where other regions are entered. */
   readonly entries: ReadonlySet<number>;
-  /** Where jumps by register were seen to go, by their places. */
-  readonly seen: ReadonlyMap<number, readonly number[]>;
   /** Instructions that are not to be translated, because a debugger wants to know when they run. */
   readonly stops: ReadonlySet<number>;
-  /** Accesses that are not to be checked together with later ones. */
-  readonly apart: ReadonlySet<number>;
 }
 
 /** What is known of a region that was translated. */
@@ -99,7 +96,7 @@ function translateBatch(request: BatchRequest): Batch {
     if (!source || !isTaken || isTaken.has(head)) continue;
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
     const isElsewhere = (place: number) => isTaken.has(place);
-    const seenOf = (place: number) => source.seen.get(place) ?? [];
+    const seenOf = (place: number) => [...source.seen.get(place) ?? []];
     const shape = discover(
       page,
       view,

@@ -23,6 +23,7 @@ import {
 import { isCall, isReturn } from "./discovery.ts";
 import { FRESH } from "./linkage.ts";
 import { granulesOf } from "./granules.ts";
+import { Hints } from "./hints.ts";
 import { type CompiledModule, type Region, RegionCache } from "./region_cache.ts";
 import { type RegionFunction, SelfCheck } from "./self_check.ts";
 import { emptyStatistics, type TranslatorStatistics } from "./statistics.ts";
@@ -53,8 +54,6 @@ const BATCH_LEAST = 24, BATCH_LIMIT = 96;
 const BATCH_INSTRUCTIONS = 1500;
 /** What a batch may take on the harts' thread, and what an instruction takes there at first. */
 const BREAK_MS = 4, FIRST_MS_PER_INSTRUCTION = 0.05;
-/** Targets of a register jump that are translated with it; a large switch has more. */
-const SEEN_LIMIT = 64;
 /** Stretches that a batch that is not full waits. */
 const PATIENCE = 24;
 
@@ -81,10 +80,7 @@ export class Translator {
   readonly #pages: DecodedPages;
   readonly #cache: RegionCache;
   readonly #hot: Set<number> = new Set();
-  /** Where register jumps went, by their slots: places in the same page. */
-  readonly #seen: Map<number, Set<number>> = new Map();
-  /** By page, places of accesses that were found to be in other pages than what follows them. */
-  readonly #apart: Map<number, Set<number>> = new Map();
+  readonly #hints = new Hints();
   /** Regions to be translated anew. */
   readonly #stale: Set<Region> = new Set();
   #options: TranslatorOptions | undefined;
@@ -114,8 +110,7 @@ export class Translator {
     interpreter.entering.value = this.#selfCheck || this.#watch.entries ? at.ENTER_CHECKED : at.ENTER_DIRECTLY;
     this.#clear();
     this.#hot.clear();
-    this.#seen.clear();
-    this.#apart.clear();
+    this.#hints.clear();
   }
 
   /** Says which harts there are, by their bases. */
@@ -174,10 +169,8 @@ export class Translator {
     if (!decoded || decoded.instruction.semantics.shape !== "jump" || isCall(decoded) || isReturn(decoded)) {
       return false;
     }
-    const seen = this.#seen.get(jump) ?? new Set();
-    if (seen.size >= SEEN_LIMIT) return false;
-    this.#seen.set(jump, seen.add((slot - page) >>> at.SLOT_SHIFT));
     const place = (jump - page) >>> at.SLOT_SHIFT;
+    if (!this.#hints.jumped(page, place, (slot - page) >>> at.SLOT_SHIFT)) return false;
     const region = [...this.#cache.of(page)].find(({ jumps }) => jumps.includes(place));
     if (!region) return false;
     this.#stale.add(region);
@@ -190,8 +183,7 @@ export class Translator {
     const page = this.#pages.pageAt(slot);
     if (page === undefined) return;
     const place = (slot - page) >>> at.SLOT_SHIFT;
-    const apart = this.#apart.get(page) ?? new Set();
-    this.#apart.set(page, apart.add(place));
+    this.#hints.split(page, place);
     for (const region of this.#cache.of(page)) {
       if ((region.granules & granulesOf(place, place)) === 0n) continue;
       this.#stale.add(region);
@@ -248,15 +240,10 @@ export class Translator {
   /** The page as it is now. */
   #source(page: number, replaced: ReadonlySet<Region>): PageSource {
     const first = this.#pages.source(page);
-    const seen = new Map<number, readonly number[]>();
-    for (const [jump, places] of this.#seen) {
-      if (this.#pages.pageAt(jump) === page) seen.set((jump - page) >>> at.SLOT_SHIFT, [...places]);
-    }
     const bytes = new Uint8Array(at.PAGE_BYTES);
     bytes.set(this.#memory.bytes.subarray(first, first + at.PAGE_BYTES));
-    const apart = new Set(this.#apart.get(page));
     const stops = new Set(this.#pages.stops.keys());
-    return { bytes, entries: this.#cache.entriesIn(page, replaced), seen, stops, apart };
+    return { bytes, entries: this.#cache.entriesIn(page, replaced), stops, ...this.#hints.of(page) };
   }
 
   #translateHere(pending: Pending): void {
@@ -338,11 +325,10 @@ export class Translator {
     if (before !== undefined) touched?.set(page, before | changed);
     for (const region of [...this.#cache.of(page)]) {
       if ((region.granules & changed) === 0n) continue;
-      for (const jump of region.jumps) this.#seen.delete(slotOf({ page, head: jump }));
       this.#stale.delete(region);
       this.#cache.drop(region, "code changed");
     }
-    this.#apart.delete(page);
+    this.#hints.changed(page, changed);
   }
 
   #clear(): void {

@@ -65,10 +65,10 @@ export async function soakTranslator(boots: number, regions: number): Promise<So
   }
 }
 
-/** Growth in MiB after the first quarter, by the least of each part: garbage comes and goes. */
+/** Growth in MiB from the third quarter to the last, by the least of each: garbage comes and goes. */
 export function growth(resident: readonly number[]): number {
   const quarter = Math.floor(resident.length / 4);
-  return Math.min(...resident.slice(-quarter)) - Math.min(...resident.slice(quarter, 2 * quarter));
+  return Math.min(...resident.slice(-quarter)) - Math.min(...resident.slice(-2 * quarter, -quarter));
 }
 
 if (import.meta.main) {
