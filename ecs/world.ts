@@ -8,7 +8,10 @@ import { createEntityWorld, type EntityWorld } from "./deps.ts";
 import { type Epochs, newEpochs } from "./epochs.ts";
 import { EventRing } from "./event_ring.ts";
 
-/** Choices that the specification leaves open ([C] or [S]); the default of each is the strict one. */
+/**
+ * Choices that the specification leaves open ([C] or [S]). The default of each is the strict one, but for `narrowAccess`:
+ * devices are written for what QEMU does there.
+ */
 export interface Policy {
   /** S64: among siblings of equal priority, the one added last is on top, or the one added first. */
   readonly equalPriority: "lastWins" | "firstWins";
@@ -23,6 +26,8 @@ export interface Policy {
   readonly guardedBy: "nearestDevice" | "owningDevice";
   /** S83: a root that is looked through still makes readonly (or nonvolatile, unmergeable) what it shows, or not (Q1). */
   readonly rootKeepsAttributes: boolean;
+  /** S40, S97: an access narrower than what handlers implement clobbers a register as in QEMU, or is merged with it (W18). */
+  readonly narrowAccess: "clobber" | "merge";
   /** S50: a write that a handler makes to its own device sets a notifier (Q14), or is refused like any other. */
   readonly ioEventBypassesGuard: boolean;
   /** An io event is listed for every range that it is partly in (Q18), or once. */
@@ -50,6 +55,7 @@ const STRICT: Policy = {
   moveReorders: true,
   notifyAllListeners: false,
   guardedBy: "nearestDevice",
+  narrowAccess: "clobber",
   rootKeepsAttributes: true,
   ioEventBypassesGuard: false,
   ioEventPerRange: false,

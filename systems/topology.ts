@@ -41,6 +41,7 @@ import { markRegion } from "./dirty_windows.ts";
 import { drop, InUseError, LifetimeError } from "./finalize.ts";
 import { mappingsOf } from "./map.ts";
 import { trackNewBlock } from "./log_masks.ts";
+import { withNarrowAccesses } from "./narrow.ts";
 import { startListener, stopListener } from "./notify.ts";
 import { countEdge, place } from "./place.ts";
 import { cancelPrepared, isAsking, RefusedError, refuseWhileAsked } from "./prepare.ts";
@@ -101,14 +102,14 @@ export function createRom(world: World, options: RamOptions): Region {
 
 /** Memory that is read directly while in ROM mode, and written (otherwise also read) through handlers. */
 export function createRomDevice<S>(world: World, options: RamOptions & MmioOptions<S>): Region {
-  const mmio = bindMmio(options.ops, options.state);
+  const mmio = bindMmio(withNarrowAccesses(world, options.ops), options.state);
   const flags = Flag.TERMINATES | Flag.ROM_DEVICE | Flag.MMIO | Flag.ROMD;
   return createRegion(world, options, flags, { ram: block(world, options), mmio });
 }
 
 export function createMmio<S>(world: World, options: MmioOptions<S>): Region {
   const flags = Flag.TERMINATES | Flag.MMIO | (options.guarded === false ? Flag.UNGUARDED : 0);
-  return createRegion(world, options, flags, { mmio: bindMmio(options.ops, options.state) });
+  return createRegion(world, options, flags, { mmio: bindMmio(withNarrowAccesses(world, options.ops), options.state) });
 }
 
 /** Claims a range in which every access is a decode error. */

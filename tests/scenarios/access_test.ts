@@ -164,6 +164,57 @@ Deno.test("S40, S97 a narrow write clobbers a wider register, and a narrow read 
   assertEquals(load(m.world, m.space, 0, 4), 0x77);
 });
 
+Deno.test("S40, S97 narrowAccess merge: every narrow read is the bytes at its place, every narrow write changes only those", () => {
+  const cases = fc.record({
+    endian: fc.constantFrom<"little" | "big">("little", "big"),
+    width: fc.constantFrom<AccessSize>(2, 4, 8),
+    size: sizeOf,
+    at: fc.nat(15),
+    value: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    quiet: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(cases, ({ endian, width, size, at, value, quiet }) => {
+      const m = new Machine({ narrowAccess: "merge" });
+      const bytes = new Uint8Array(16).map((_, i) => 0x10 + i);
+      const registers = new DataView(bytes.buffer);
+      let reads = 0;
+      const take = (offset: number, wide: number) => {
+        assertEquals([wide >= width, offset % wide], [true, 0], "handlers see nothing narrower than they implement");
+        let found = 0n;
+        for (let i = 0; i < wide; i++) {
+          const byte = BigInt(registers.getUint8(offset + (endian === "big" ? i : wide - 1 - i)));
+          found = found << 8n | byte;
+        }
+        return wide === 8 ? found : Number(found);
+      };
+      m.mmio(0, {
+        endian,
+        impl: { min: width, max: 8 },
+        read: (_, offset, wide) => (reads++, take(offset, wide)),
+        ...(quiet ? { peek: (_: undefined, offset: number, wide: AccessSize) => take(offset, wide) } : {}),
+        write(_, offset, value, wide) {
+          for (let i = 0; i < wide; i++) {
+            const byte = Number(BigInt(value) >> BigInt(8 * i) & 0xffn);
+            registers.setUint8(offset + (endian === "big" ? wide - 1 - i : i), byte);
+          }
+        },
+      }, { size: 16 });
+      const offset = at - at % size;
+      const expected = bytes.slice();
+      const read = size === 8 ? load(m.world, m.space, offset, 8) : BigInt(load(m.world, m.space, offset, size));
+      for (let i = 0; i < size; i++) assertEquals(Number(read >> BigInt(8 * i) & 0xffn), expected[offset + i]);
+      reads = 0;
+      const stored = BigInt.asUintN(8 * size, value);
+      store(m.world, m.space, offset, size, size === 8 ? stored : Number(stored));
+      for (let i = 0; i < size; i++) expected[offset + i] = Number(stored >> BigInt(8 * i) & 0xffn);
+      assertEquals([bytes, m.faults], [expected, []]);
+      assertEquals(reads, size < width && !quiet ? 1 : 0, "a write reads only where there is no peek");
+    }),
+    { numRuns: 300 },
+  );
+});
+
 Deno.test("S91 a wide scalar at a small region goes to it whole", () => {
   const m = new Machine();
   const calls: number[] = [];
