@@ -88,7 +88,7 @@ Deno.test("int tells trap, place and value, by name", async () => {
 });
 
 for (const [tier, options] of [["interpreted", {}], ["translated", EAGER]] as const) {
-  Deno.test(`exec accounts for every instruction of a ${tier} program`, async () => {
+  Deno.test(`exec accounts for every instruction of the program, ${tier}`, async () => {
     const { records, retired } = await logOf("exec", calls, options);
     const counts = records.map((line) => Number(/^Trace 0: (?:interpreted|region) (\d+) from /.exec(line)?.[1]));
     assertEquals(counts.reduce((sum, count) => sum + count, 0), retired);
