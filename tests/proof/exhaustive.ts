@@ -278,7 +278,7 @@ class Universe extends Model {
         return !(present.registered = false);
       }
       if (present !== undefined || !this.spaces.has(space) || !this.owners.has(owner)) return false;
-      const follows = { logs: false, isGlobal: false, ioEvents: false, coalesced: false, nops: false };
+      const follows = { logs: false, isGlobal: false, ioEvents: false, coalesced: false, nops: false, prepares: false };
       const fold = new Fold("listener", follows, { heard: () => {}, report: () => {} });
       const options = { name: "listener", owner: owner.handle, ...fold.callbacks() };
       const handle = registerListener(this.world, space.handle, options);

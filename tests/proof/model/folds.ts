@@ -9,6 +9,8 @@ export interface Follows {
   readonly ioEvents: boolean;
   readonly coalesced: boolean;
   readonly nops: boolean;
+  /** Is asked before a range comes. */
+  readonly prepares: boolean;
 }
 
 /** What callbacks do besides adding up. */
@@ -24,6 +26,8 @@ export class Fold {
   /** Who logs, by the address of the range. */
   readonly masks = new Map<number, number>();
   readonly events = new Set<string>();
+  /** Ranges that it accepted, which are about to come. */
+  readonly prepared = new Map<number, Section>();
   /** Coalesced ranges, which may be there several times. */
   readonly extents = new Map<string, number>();
   /** What it heard of the collection of dirty bits. */
@@ -31,7 +35,7 @@ export class Fold {
   isTracking = false;
   /** Between `begin` and `commit`. */
   isTelling = false;
-  /** Throws when tracking starts. */
+  /** Throws when tracking starts, or a range is about to come. */
   refuses = false;
 
   constructor(readonly name: string, readonly follows: Follows, private readonly hooks: Hooks) {}
@@ -43,6 +47,12 @@ export class Fold {
       regionAdd: (section) => this.#add(section),
       regionDel: (section) => this.#del(section),
       commit: () => this.#commit(),
+      ...(follows.prepares
+        ? {
+          regionPrepare: (section: Section) => this.#prepare(section),
+          regionCancel: (section: Section) => this.#cancel(section),
+        }
+        : {}),
       ...(follows.nops ? { regionNop: (section: Section) => this.#nop(section) } : {}),
       ...(follows.logs ? this.#logCallbacks() : {}),
       ...(follows.ioEvents
@@ -94,11 +104,29 @@ export class Fold {
   #commit(): void {
     assert(this.isTelling, `${this.name}: commit without begin`);
     this.isTelling = false;
+    assertEquals(this.prepared.size, 0, `ranges that ${this.name} accepted and that did not come`);
+    this.hooks.heard();
+  }
+
+  #prepare(section: Section): void {
+    const { address } = section;
+    assert(!this.isTelling && !this.prepared.has(address), `${this.name} is asked for ${address} twice, or too late`);
+    if (this.refuses) throw new Error("this listener refuses");
+    this.prepared.set(address, section);
+    this.hooks.heard();
+  }
+
+  #cancel({ address }: Section): void {
+    assert(this.prepared.delete(address), `${this.name} accepted nothing at ${address} that could be cancelled`);
     this.hooks.heard();
   }
 
   #add(section: Section): void {
     const { address } = section;
+    if (this.follows.prepares) {
+      assertEquals(this.prepared.get(address)?.region, section.region, `${this.name} was asked`);
+    }
+    this.prepared.delete(address);
     assert(
       this.isTelling && !this.shown.has(address),
       `${this.name}: ${address} is added twice, or outside of a commit`,

@@ -48,6 +48,11 @@ function merge(ranges: readonly RangeModel[]): RangeModel[] {
   return merged;
 }
 
+/** Whether listeners could not tell two ranges apart. */
+export function isSame(a: RangeModel, b: RangeModel): boolean {
+  return a.start === b.start && a.end === b.end && a.region === b.region && a.base === b.base && a.flags === b.flags;
+}
+
 /** Puts a region among its siblings, from top to bottom. */
 export function attach(container: RegionModel, region: RegionModel): void {
   region.container = container;

@@ -22,11 +22,9 @@ import { drained } from "./coalescing.ts";
 import { endWork, fire, newWork, runHalf } from "./deferred.ts";
 import { handlersOf } from "./handlers.ts";
 import { place } from "./topology.ts";
-import { addressOf, pick, pickKind, REGIONS_MAX, usable } from "../picks.ts";
+import { addressOf, OWNERS_MAX, pick, pickKind, PINS_MAX, REGIONS_MAX, usable } from "../picks.ts";
 
-const OWNERS_MAX = 8;
 const SCOPES_MAX = 3;
-export const PINS_MAX = 12;
 const REGISTERS = 0x800;
 
 const PIN_KINDS = ["map", "cache", "callback", "external"] as const;

@@ -70,6 +70,7 @@ function listen(
     ioEvents: (traits >> 1) % 2 === 0,
     coalesced: (traits >> 2) % 2 === 0,
     nops: (traits >> 3) % 4 === 0,
+    prepares: (traits >> 5) % 4 === 0,
   };
   const fold = new Fold(name, follows, {
     heard: () => machine.runCallback(),

@@ -120,13 +120,13 @@ function pinOf(
     release: () => {
       const value = ++machine.values;
       if (isWrite) { for (let at = 0; at < bytes.length; at += WORD) bytes.set(bytesOf(value, WORD), at); }
+      if (isWrite && isDirect && region !== undefined) setBytes(region, place.offset, bytes);
       if (region === undefined || !isWrite || (!isDirect && !hasHandlers(region))) {
         return void unmap(machine.world, mapping);
       }
       if (!isDirect) return writeBack(machine, mapping, region, place.offset, value, step);
       unmap(machine.world, mapping);
       isUnmapped = true;
-      setBytes(region, place.offset, bytes);
       markStore(machine, region, place.offset, bytes.length);
     },
     ended: () => {
@@ -166,9 +166,11 @@ function giveBudget(machine: Machine, space: SpaceModel, bytes: number): void {
 
 /** Who is dying meanwhile is not told; whether that is so is for the world to say, since it depends on the batch. */
 function wake(machine: Machine, waiter: WaiterModel): void {
-  assert(!waiter.holding.isOpen, `${waiter.name} is not told of budget`);
+  const isTold = isQueued(machine, waiter.name);
+  const mayBeDying = machine.callbacks > 0 || machine.closing.size === 0;
+  assert(!waiter.holding.isOpen && (isTold || mayBeDying), `${waiter.name} is not told of budget`);
   machine.waiters.delete(waiter);
-  if (isQueued(machine, waiter.name)) waiter.woken();
+  if (isTold) waiter.woken();
 }
 
 function wait(machine: Machine, space: SpaceModel | undefined, owner: OwnerModel | undefined): void {

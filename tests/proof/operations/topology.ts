@@ -1,5 +1,5 @@
 /** Topology: regions of every kind, where they are, and their attributes. */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Flag } from "../../../ecs/region.ts";
 import { CycleError } from "../../../systems/admission.ts";
 import { drop } from "../../../systems/finalize.ts";
@@ -9,13 +9,15 @@ import * as topology from "../../../systems/topology.ts";
 import type { Machine, Room } from "../machine.ts";
 import { allPages } from "../model/dirty.ts";
 import {
+  type ListenerModel,
   type MemoryModel,
   newRegionModel,
   type OwnerModel,
   type RegionKind,
   type RegionModel,
 } from "../model/facts.ts";
-import { attach, detach, shows } from "../model/views.ts";
+import { attach, detach, isSame, render, shows } from "../model/views.ts";
+import { drained } from "./coalescing.ts";
 import { handlersOf } from "./handlers.ts";
 import { IOMMU_BYTES, iommuOps } from "./iommus.ts";
 import { addressOf, pick, pickKind, STEP, usable } from "../picks.ts";
@@ -66,6 +68,7 @@ export const room: Room = {
       add(machine, pick(usable(machine), a), pick(usable(machine), b), addressOf(c), (b % 5) - 2);
     },
     (machine, [, a]) => dropRegion(machine, pick(usable(machine), a)),
+    drained((machine, [, a, b, c]) => refuse(machine, pick(asked(machine), a), pick(usable(machine), b), addressOf(c))),
   ],
 };
 
@@ -240,17 +243,47 @@ function set(machine: Machine, region: RegionModel | undefined, what: "enabled" 
 
 function move(machine: Machine, region: RegionModel | undefined, address: number): void {
   if (region === undefined || region.address === address) return;
-  const note = () => {
-    const { container } = region;
-    if (container === undefined) region.address = address;
-    else {
-      detach(region);
-      place(machine, container, region, address, region.priority);
-    }
-  };
   machine.attempt(`${region.name} to ${address}`, true, () => {
-    machine.change(region, note, () => topology.setAddress(machine.world, region.handle, address));
+    const change = () => topology.setAddress(machine.world, region.handle, address);
+    machine.change(region, () => noteMove(machine, region, address), change);
   });
+}
+
+function noteMove(machine: Machine, region: RegionModel, address: number): void {
+  const { container } = region;
+  if (container === undefined || region.address === address) region.address = address;
+  else {
+    detach(region);
+    place(machine, container, region, address, region.priority);
+  }
+}
+
+/** Listeners that may refuse what comes. */
+function asked(machine: Machine): ListenerModel[] {
+  return [...machine.listeners].filter(({ registered, fold }) => registered && fold.follows.prepares);
+}
+
+/** What a listener refuses does not come, and all is as before; where nothing would come, nobody is asked. */
+function refuse(
+  machine: Machine,
+  listener: ListenerModel | undefined,
+  region: RegionModel | undefined,
+  address: number,
+): void {
+  if (listener === undefined || region === undefined || machine.transactions + machine.callbacks > 0) return;
+  const { fold, name, space } = listener;
+  const before = render(space.root);
+  let comes = false;
+  machine.nextCallback = undefined;
+  fold.refuses = true;
+  const isMoved = machine.attempt(`${region.name} to ${address}, which ${name} refuses`, undefined, () => {
+    machine.change(region, () => {
+      noteMove(machine, region, address);
+      comes = render(space.root).some((range) => before.every((other) => !isSame(range, other)));
+    }, () => topology.setAddress(machine.world, region.handle, address));
+  });
+  fold.refuses = false;
+  assertEquals(isMoved, !comes, `${region.name} comes, which ${name} refuses`);
 }
 
 function resize(machine: Machine, region: RegionModel | undefined, size: number): void {
