@@ -172,15 +172,16 @@ function followAll(machine: Machine, holder: OwnerModel | undefined): void {
   if (machine.blocks !== undefined) return;
   const name = machine.newName("follower of memory");
   const blocks = new Set<RamBlock>();
+  const hears = (what: boolean | Set<RamBlock>, fault: string) => assert(machine.blocks === blocks && what, fault);
   machine.attempt(`${name} of ${holder?.name}`, true, () => {
+    machine.blocks = blocks;
     const notifier = addRamNotifier(machine.world, {
       name,
       holder: holder?.handle,
-      added: (block) => assert(!blocks.has(block) && blocks.add(block), "a block is added twice"),
-      removed: (block) => assert(blocks.delete(block), "an unknown block goes"),
-      resized: (block) => assert(blocks.has(block), "an unknown block is resized"),
+      added: (block) => hears(!blocks.has(block) && blocks.add(block), "a block is added twice, or after the end"),
+      removed: (block) => hears(blocks.delete(block), "an unknown block goes, or after the end"),
+      resized: (block) => hears(blocks.has(block), "an unknown block is resized, or after the end"),
     });
-    machine.blocks = blocks;
     machine.pins.add({
       name,
       targets: [],
