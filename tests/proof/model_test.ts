@@ -27,7 +27,7 @@ Deno.test("a planted fault is found, with its seed and a program that can be rea
   }, ProgramError);
   const [reason, ...lines] = found.message.split("\n");
   assertEquals(reason?.startsWith(`seed ${seed}: "space`), true, reason);
-  assert(lines.length >= 4 && lines.length <= 30, `the program has ${lines.length} lines`);
+  assert(lines.length >= 4 && lines.length <= 12, `the program has ${lines.length} lines`);
   assert(lines.filter((line) => line.includes(" into container ")).length >= 2, found.message);
   assertEquals(assertThrows(run, ProgramError).message, found.message);
   runSeed(seed);

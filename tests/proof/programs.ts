@@ -62,8 +62,20 @@ function failure(run: () => unknown): unknown {
   }
 }
 
-/** Leaves out whatever is not needed for a failure: halves first, single steps last. */
+/**
+ * Leaves out whatever is not needed for a failure: halves first, single steps last. What is left picks what comes first
+ * wherever that is enough, after which more may be left out.
+ */
 export function shrink(steps: readonly Step[], fails: (some: readonly Step[]) => boolean): readonly Step[] {
+  let shortest = steps;
+  for (let before = Infinity; shortest.length < before;) {
+    before = shortest.length;
+    shortest = simplify(leaveOut(shortest, fails), fails);
+  }
+  return leaveOut(shortest, fails);
+}
+
+function leaveOut(steps: readonly Step[], fails: (some: readonly Step[]) => boolean): readonly Step[] {
   let shortest = steps;
   for (let chunk = steps.length >> 1; chunk > 0; chunk >>= 1) {
     for (let at = 0; at < shortest.length;) {
@@ -73,4 +85,15 @@ export function shrink(steps: readonly Step[], fails: (some: readonly Step[]) =>
     }
   }
   return shortest;
+}
+
+function simplify(steps: readonly Step[], fails: (some: readonly Step[]) => boolean): readonly Step[] {
+  let simplest = steps;
+  for (const at of steps.keys()) {
+    for (const operand of [1, 2, 3]) {
+      const step = simplest[at]?.with(operand, 0) as Step | undefined; // as long as it was
+      if (step !== undefined && fails(simplest.with(at, step))) simplest = simplest.with(at, step);
+    }
+  }
+  return simplest;
 }
