@@ -196,7 +196,10 @@ function services(asm: Assembler, dumps: boolean): void {
     () => space(1, MPP_S),
     () => space(3, 0),
     () => csrs("mstatus", MPP_MASK),
-    () => toggle(SUM),
+    () => {
+      // The peer lets the supervisor run a user's page that it has read with SUM.
+      if (!dumps) toggle(SUM);
+    },
     () => toggle(MXR),
     () => {
       swap(at.DATA, at.DATA + at.PAGE);

@@ -1,8 +1,9 @@
 /** Control that leaves the ordinary path: deep calls, switches, returns to elsewhere, code that changes under its caller. */
 import { assert, assertEquals } from "@std/assert";
-import type { Assembler } from "../../../../machines/riscv/assemble.ts";
+import { type Assembler, assembler } from "../../../../machines/riscv/assemble.ts";
 import { x } from "../../../../machines/riscv/registers.ts";
 import { Bench, RAM } from "../bare_metal.ts";
+import { AT_ONCE, translationIn } from "../tiers.ts";
 
 const { zero, ra, sp, t0, t1, t2, a0, a1, s0, s1 } = x;
 const STACK = RAM + 0x30_0000n;
@@ -25,9 +26,9 @@ function run(write: (asm: Assembler) => void): Bench {
 Deno.test("guest calls may nest deeper than the host's stack allows", () => {
   const bench = run((asm) => {
     asm.li(sp, STACK);
-    asm.li(s1, 5);
+    asm.li(s1, 2);
     asm.label("round");
-    asm.li(a0, 20000);
+    asm.li(a0, 100_000);
     asm.call("sum");
     asm.addi(s1, s1, -1);
     asm.bnez(s1, "round");
@@ -46,7 +47,7 @@ Deno.test("guest calls may nest deeper than the host's stack allows", () => {
     asm.label("leaf");
     asm.ret();
   });
-  assertEquals(bench.hart.readRegister(a0), 20000n * 20001n / 2n);
+  assertEquals(bench.hart.readRegister(a0), 100_000n * 100_001n / 2n);
   assertEquals(bench.hart.readRegister(sp), STACK);
   bench.dispose();
 });
@@ -178,5 +179,87 @@ Deno.test("an access that ends in the page that was accessed before may begin wh
     asm.j("end");
   });
   assertEquals(bench.hart.readRegister(s0), RAM - 3n);
+  bench.dispose();
+});
+
+/** Adds up the numbers to a0 by recursion, for ever; its handler counts interrupts in s1. */
+function summing(asm: Assembler) {
+  asm.la(t0, "trap");
+  asm.csrw("mtvec", t0);
+  asm.csrrsi(zero, "mstatus", 8);
+  asm.li(sp, STACK);
+  asm.label("round");
+  asm.li(a0, 700);
+  asm.call("sum");
+  asm.add(s0, s0, a0);
+  asm.addi(a1, a1, 1);
+  asm.j("round");
+  asm.label("sum");
+  asm.beqz(a0, "leaf");
+  asm.addi(sp, sp, -16);
+  asm.sd(ra, 0, sp);
+  asm.sd(a0, 8, sp);
+  asm.addi(a0, a0, -1);
+  asm.call("sum");
+  asm.ld(t0, 8, sp);
+  asm.add(a0, a0, t0);
+  asm.ld(ra, 0, sp);
+  asm.addi(sp, sp, 16);
+  asm.label("leaf");
+  asm.ret();
+  asm.align(4);
+  asm.label("trap");
+  asm.addi(s1, s1, 1);
+  // Another context runs for a while, deep in calls of its own.
+  asm.csrw("mscratch", sp);
+  asm.li(sp, STACK - 0x10_0000n);
+  for (const [i, register] of [ra, t0, a0].entries()) asm.sd(register, 8 * i, sp);
+  asm.li(a0, 300);
+  asm.call("sum");
+  for (const [i, register] of [ra, t0, a0].entries()) asm.ld(register, 8 * i, sp);
+  asm.csrr(sp, "mscratch");
+  asm.li(t1, 8);
+  asm.csrrc(zero, "mie", t1);
+  asm.mret();
+}
+
+Deno.test("interrupts in the middle of nested calls, and another context's calls, return to where they were", () => {
+  const bench = new Bench();
+  const { hart } = bench;
+  hart.translate(translationIn({ name: "hot", accelerator: "jit", translation: { threshold: 2 } }));
+  bench.load(summing);
+  hart.setInterrupt(3, 1);
+  let wanted = 0n;
+  for (let turn = 0; turn < 400; turn++) {
+    assertEquals(hart.run(1 + (turn * 7919) % 4001), 1 + (turn * 7919) % 4001);
+    if ((hart.readCsr(0x304) ?? 0n) !== 0n) continue;
+    wanted++;
+    hart.writeCsr(0x304, 8n);
+  }
+  const rounds = hart.readRegister(a1);
+  assert(rounds > 20n && wanted > 100n, `${rounds} rounds, ${wanted} interrupts`);
+  assertEquals(hart.readRegister(s0), rounds * 700n * 701n / 2n);
+  assert(hart.readRegister(s1) + 1n >= wanted);
+  bench.dispose();
+});
+
+Deno.test("after a reset, what was loaded without a word is what runs", () => {
+  const bench = new Bench();
+  const { hart } = bench;
+  hart.translate(translationIn(AT_ONCE));
+  const counting = (step: number) => (asm: Assembler) => {
+    asm.label("round");
+    asm.addi(a0, a0, step);
+    asm.j("round");
+  };
+  bench.load(counting(1));
+  hart.run(1000);
+  assertEquals(hart.readRegister(a0), 500n);
+  const asm = assembler();
+  counting(3)(asm);
+  bench.memory.bytes.set(asm.finish().bytes, bench.offset);
+  hart.reset({ pc: RAM });
+  hart.run(1000);
+  assertEquals(hart.readRegister(a0), 1500n);
   bench.dispose();
 });
