@@ -60,7 +60,10 @@ async function boot(args: readonly string[]): Promise<Boot> {
     const { status } = await machine.run();
     const seconds = (performance.now() - started) / 1000;
     const instructions = machine.harts.reduce((sum, hart) => sum + hart.instret, 0);
-    const report = JSON.stringify(machine.harts[0]?.translation);
+    const { present, made, translateMs = 0 } = machine.harts[0]?.translation ?? {};
+    const report = `${made?.regions} regions made, ${present?.regions} left, translated in ${
+      Math.round(translateMs)
+    } ms`;
     return { console: new TextDecoder("latin1").decode(Uint8Array.from(bytes)), instructions, status, seconds, report };
   } finally {
     machine.dispose();

@@ -4,6 +4,7 @@ import { allocateRange, createGuestMemory } from "../../ecs/ram_block.ts";
 import { Hart } from "../../machines/riscv/hart.ts";
 import { STORES_WRITE } from "../../machines/riscv/layout.ts";
 import { featuresOf, OURS_ONLY_OFF, PEER_BIT_CPU } from "./peer.ts";
+import { INTERPRETED, type Tier, translationIn } from "../machines/riscv/tiers.ts";
 import { CSRS, type State, type Target } from "./target.ts";
 
 const RAM = 0x8000_0000;
@@ -14,7 +15,7 @@ export class HartTarget implements Target {
   readonly #offset: number;
 
   /** @param ramBytes size of RAM; the hart's own state and decoded pages come in addition */
-  constructor(ramBytes: number) {
+  constructor(ramBytes: number, tier: Tier = INTERPRETED) {
     const memory = createGuestMemory(ramBytes + (96 << 20));
     this.#offset = allocateRange(memory, ramBytes, 4096);
     this.#bytes = memory.bytes;
@@ -40,6 +41,7 @@ export class HartTarget implements Target {
         dispose: () => {},
       }),
     });
+    this.#hart.translate(translationIn(tier));
   }
 
   dispose(): void {

@@ -5,6 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { HartTarget } from "./hart_target.ts";
+import { AT_ONCE, CHECKED, INTERPRETED } from "../machines/riscv/tiers.ts";
 import { runCase } from "./lockstep.ts";
 import { ignoredWithout, PEER, startStoppedPeer } from "./peer.ts";
 import { randomCase } from "./random_case.ts";
@@ -40,14 +41,16 @@ if (import.meta.main) {
 
 const ignore = ignoredWithout(PEER);
 
-Deno.test({
-  name: "random instructions leave our hart and the peer's in the same state, step by step",
-  ignore,
-  fn: () =>
-    withPeer(async (peer) => {
-      assertEquals(await failures(peer, new HartTarget(RAM_MEGABYTES << 20), 1, CASES), []);
-    }),
-});
+for (const [tier, cases] of [[INTERPRETED, CASES], [AT_ONCE, CASES / 4], [CHECKED, CASES / 4]] as const) {
+  Deno.test({
+    name: `random instructions leave our hart, ${tier.name}, and the peer's in the same state, step by step`,
+    ignore,
+    fn: () =>
+      withPeer(async (peer) => {
+        assertEquals(await failures(peer, new HartTarget(RAM_MEGABYTES << 20, tier), 1, cases), []);
+      }),
+  });
+}
 
 /** A hart with one wrong register after each step. */
 class FaultyTarget extends HartTarget {
