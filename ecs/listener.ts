@@ -104,6 +104,8 @@ export interface ListenerRecord {
   isRegistered: boolean;
   /** It has had `begin`, and is owed `commit`. */
   isOwedCommit: boolean;
+  /** It has had `logGlobalStart`, and is owed `logGlobalStop`. */
+  isTracking: boolean;
   /** In a debug world: what the callbacks add up to, by address, with the log mask (INV6). */
   readonly told: Map<number, { section: Section; mask: number }> | undefined;
 }
@@ -131,7 +133,8 @@ export function newListener(
   const id = newEntity(world, ListenerKind, name);
   linkOwned(world, id, owner);
   const told = world.debug ? new Map() : undefined;
-  const record = { id, space, priority, callbacks, isRegistered: false, isOwedCommit: false, told };
+  const flags = { isRegistered: false, isOwedCommit: false, isTracking: false };
+  const record = { id, space, priority, callbacks, ...flags, told };
   listeners(world).record[id] = record;
   return record;
 }
@@ -148,6 +151,11 @@ export function linkListener(world: World, record: ListenerRecord): void {
 /** Notes that the listener was told of a commit's begin, or of its end. */
 export function oweCommit(record: ListenerRecord, isOwed: boolean): void {
   record.isOwedCommit = isOwed;
+}
+
+/** Notes that the listener was told that memory is tracked, or no longer. */
+export function writeTracked(record: ListenerRecord, isTracking: boolean): void {
+  record.isTracking = isTracking;
 }
 
 /** The listener gets no callback any more, in walks that are under way neither. */

@@ -9,7 +9,7 @@ import type { Owner } from "../ecs/owner.ts";
 import type { World } from "../ecs/world.ts";
 import { DirtyLogError } from "./dirty_log.ts";
 import { writeTracking } from "./log_masks.ts";
-import { call } from "./call_listener.ts";
+import { callTracked, callTracking } from "./call_listener.ts";
 import { refuseWhileAsked } from "./prepare.ts";
 import { transaction } from "./transaction.ts";
 
@@ -34,15 +34,16 @@ export function startDirtyTracking(world: World, reason: TrackingReason): void {
     reasons.delete(reason);
     throw error;
   }
-  logMigration(world, true);
+  if (isTracking(world)) logMigration(world, true);
 }
 
 function startListeners(world: World): void {
   const started: ListenerRecord[] = [];
   for (const listener of allListeners(world)) {
-    if (!listener.isRegistered) continue;
+    if (!isTracking(world)) return; // a callback has ended it
+    if (!listener.isRegistered || listener.isTracking) continue;
     try {
-      listener.callbacks.logGlobalStart?.();
+      callTracking(listener);
       started.push(listener);
     } catch (cause) {
       stopListeners(world, started);
@@ -54,11 +55,7 @@ function startListeners(world: World): void {
 }
 
 function stopListeners(world: World, listeners: readonly ListenerRecord[]): void {
-  for (const listener of listeners.toReversed()) {
-    if (listener.callbacks.logGlobalStop !== undefined) {
-      call(world, listener, () => listener.callbacks.logGlobalStop?.());
-    }
-  }
+  for (const listener of listeners.toReversed()) callTracked(world, listener);
 }
 
 /**

@@ -18,7 +18,7 @@ import {
 } from "../ecs/listener.ts";
 import type { Extent } from "../ecs/tap.ts";
 import { defineState, type World } from "../ecs/world.ts";
-import { call, reportThrown } from "./call_listener.ts";
+import { call, callTracking, reportThrown } from "./call_listener.ts";
 import { replayCoalesced, tellCoalesced } from "./coalesced_sections.ts";
 import { replayIoEventsAdded, replayIoEventsDeleted } from "./io_event_lists.ts";
 import { type MaskChange, takeMaskChanges, toldMask } from "./log_masks.ts";
@@ -236,7 +236,7 @@ function prepareJoining(world: World, listener: ListenerRecord): void {
 
 function joinTracking(world: World, listener: ListenerRecord): void {
   try {
-    listener.callbacks.logGlobalStart?.();
+    callTracking(listener);
   } catch (cause) {
     unlinkListener(world, listener);
     throw cause;

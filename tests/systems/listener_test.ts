@@ -6,6 +6,7 @@ import { createWorld } from "../../ecs/world.ts";
 import { addCoalescing, clearCoalescing, setFlushCoalesced } from "../../systems/coalesced.ts";
 import { openCoalescedRing } from "../../systems/coalesced_ring.ts";
 import { MemTx } from "../../systems/access.ts";
+import { startDirtyTracking, stopDirtyTracking } from "../../systems/dirty_tracking.ts";
 import { store } from "../../systems/dma.ts";
 import { LifetimeError } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
@@ -18,6 +19,7 @@ import {
   createRam,
   delSubregion,
   destroyAddressSpace,
+  ramOf,
   registerListener,
   unregisterListener,
 } from "../../systems/topology.ts";
@@ -89,4 +91,34 @@ Deno.test("a callback that ends coalescing and then asks for delivery gets both,
   assert(heard.length === 0, "the write is collected");
   store(world, space, 0, 4, 1);
   assertEquals(heard, ["second", "first"]);
+});
+
+Deno.test("a listener is told of the end of tracking once, and only if it was told of the beginning", () => {
+  const world = createWorld();
+  const root = createRam(world, { name: "ram", size: 16 });
+  const space = createAddressSpace(world, { name: "memory", root });
+  const told: string[] = [];
+  const follow = (name: string, at: "begin" | "logGlobalStart", act: () => void) =>
+    registerListener(world, space, {
+      name,
+      begin: () => at === "begin" && act(),
+      logGlobalStart() {
+        told.push(`${name} starts`);
+        if (at === "logGlobalStart") act();
+      },
+      logGlobalStop: () => void told.push(`${name} stops`),
+    });
+  const first = follow("first", "logGlobalStart", () => stopDirtyTracking(world, "migration"));
+  follow("second", "begin", () => {});
+  startDirtyTracking(world, "migration");
+  assertEquals(told.splice(0), ["first starts", "first stops"], "the first ends it at once");
+  assertEquals(ramOf(world, root).dirty.mask, 0, "nothing is logged");
+  unregisterListener(world, first);
+  startDirtyTracking(world, "migration");
+  const third = follow("third", "begin", () => stopDirtyTracking(world, "migration"));
+  assertEquals(told.splice(0), ["second starts", "second stops"], "the third was never told");
+  unregisterListener(world, third);
+  follow("fourth", "begin", () => startDirtyTracking(world, "migration"));
+  assertEquals(told, ["second starts", "fourth starts"], "once");
+  audit(world);
 });

@@ -141,6 +141,13 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
     by: [LISTENER, "a listener that unregisters itself while"],
   },
   {
+    fault: "a listener is told of the end of tracking of which it was not told",
+    file: "systems/call_listener.ts",
+    find: "  if (!listener.isTracking) return;\n",
+    replace: "",
+    by: [LISTENER, "a listener is told of the end of tracking once"],
+  },
+  {
     fault: "a listener comes to a space that a collected write's handler ends",
     file: "systems/topology.ts",
     find: "  drainCoalesced(world); // before",
