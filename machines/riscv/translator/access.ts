@@ -5,7 +5,7 @@
  * register are a *group*: the first one makes sure of all of them, and the others need no check.
  */
 import { call, type Expr, i32, i64, type Local, tee } from "../../wasm/expression.ts";
-import { set, type Statements, whenRarely } from "../../wasm/statement.ts";
+import { set, type Statements, store, when, whenRarely } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { page, tlbOffset } from "../translate.ts";
 import { type Block, loopsOf, type Step } from "./discovery.ts";
@@ -77,7 +77,7 @@ export function locate(region: RegionState, step: Step, access: Access, left: nu
   if (!group || group.count === 1) {
     return !access.isAligned && region.remembers(register, table)
       ? locateByWindow(region, step, access, left)
-      : [...lookUp(region, step, access, left), set(region.entry, i32.add(low(region, access), region.distance))];
+      : locateByTlb(region, step, access, left);
   }
   const anchor = region.anchor(windowOf(register, table));
   const check = group.leader === step ? claimGroup(region, step, access, left, group) : [];
@@ -98,28 +98,39 @@ function pageOf(region: RegionState, { register, distance, bytes, isAligned }: A
   return isAligned ? i64.and(last, i64.const(-at.PAGE_BYTES | (bytes - 1))) : page(last);
 }
 
-/** Finds `distance` in the TLB. */
+/** Leaves the region if the TLB does not know the page; else `entry` is its entry. */
 function lookUp(region: RegionState, step: Step, access: Access, left: number): Statements {
   const { register, distance, table } = access;
   const { entry, tlb } = region;
   const address = plus(region.read("x", register), distance);
   const tag = i64.load(tee(entry, i32.add(tlb, tlbOffset(address))), table);
-  return [
-    ...region.exitIf(i64.ne(tag, pageOf(region, access)), step.offset, left),
-    set(region.distance, i32.load(entry, table + 8)),
-  ];
+  return region.exitIf(i64.ne(tag, pageOf(region, access)), step.offset, left);
+}
+
+function locateByTlb(region: RegionState, step: Step, access: Access, left: number): Statements {
+  const { entry } = region;
+  const distance = i32.load(entry, access.table + 8);
+  return [...lookUp(region, step, access, left), set(entry, i32.add(low(region, access), distance))];
 }
 
 function locateByWindow(region: RegionState, step: Step, access: Access, left: number): Statements {
-  const { base, distance } = region;
+  const { base, distance, entry } = region;
   const { register, bytes, table } = access;
-  const window = windowOf(register, table), first = plus(region.read("x", register), access.distance);
+  const window = windowOf(register, table), field = fieldOf(window);
+  const first = plus(region.read("x", register), access.distance);
   return [
+    set(distance, i32.load(base, field + at.WINDOW_DISTANCE)),
     whenRarely(isOutside(base, window, first, bytes), [
       ...lookUp(region, step, access, left),
-      ...openWindow(base, i32.const(window), page(first), distance),
-    ], [set(distance, i32.load(base, fieldOf(window) + at.WINDOW_DISTANCE))]),
-    set(region.entry, i32.add(low(region, access), distance)),
+      store.i64(base, page(first), field + at.WINDOW_PAGE),
+      // Most pages have the same distance: unless it changes, the access need not wait for the TLB.
+      when(i32.ne(distance, i32.load(entry, table + 8)), [
+        set(distance, i32.load(entry, table + 8)),
+        store.i32(base, distance, field + at.WINDOW_DISTANCE),
+      ]),
+      ...openWindow(base, base, i32.const(window), field),
+    ]),
+    set(entry, i32.add(low(region, access), distance)),
   ];
 }
 

@@ -20,17 +20,14 @@ export function fieldOf(window: number): number {
   return at.WINDOWS + window * at.WINDOW_BYTES;
 }
 
-/** `window` is a number. */
-export function openWindow(base: Expr, window: Expr, page: Expr, distance: Expr): Statements {
-  const start = window.kind === "const"
-    ? i32.add(base, i32.const(Number(window.value) * at.WINDOW_BYTES))
-    : i32.add(base, i32.mul(window, i32.const(at.WINDOW_BYTES)));
+/** Marks a window as one that is there; it lies at this field behind `start`. */
+export function openWindow(base: Expr, start: Expr, window: Expr, field: number): Statements {
   const bit = i64.shl(i64.const(1), i64.extend_i32_u(window));
   return [
-    store.i64(start, page, at.WINDOWS + at.WINDOW_PAGE),
-    store.i32(start, distance, at.WINDOWS + at.WINDOW_DISTANCE),
-    store.i32(start, i32.const(0), at.WINDOWS + at.WINDOW_MISSING),
-    store.i64(base, i64.or(i64.load(base, at.WINDOWS_USED), bit), at.WINDOWS_USED),
+    when(i32.load(start, field + at.WINDOW_MISSING), [
+      store.i32(start, i32.const(0), field + at.WINDOW_MISSING),
+      store.i64(base, i64.or(i64.load(base, at.WINDOWS_USED), bit), at.WINDOWS_USED),
+    ]),
   ];
 }
 
@@ -55,7 +52,7 @@ export function defineWindows(module: ModuleBuilder, straddles: Callee): Pick<Li
   const claim = module.function("claim", { params: CLAIM, results: ["i32"] }, (f) => {
     const base = parameter(f, 0), table = parameter(f, 1), window = parameter(f, 2), slot = parameter(f, 3);
     const first = parameter(f, 4), last = parameter(f, 5);
-    const entry = f.local("i32"), distance = f.local("i32");
+    const entry = f.local("i32"), distance = f.local("i32"), start = f.local("i32");
     const refuse = (condition: Expr, ...code: Statements) => when(condition, [...code, giveBack(i32.const(0))]);
     const lookUp = (address: Local): Statements => [
       set(entry, i32.add(table, tlbOffset(address))),
@@ -68,7 +65,10 @@ export function defineWindows(module: ModuleBuilder, straddles: Callee): Pick<Li
         ...lookUp(last),
         refuse(i32.ne(i32.load(entry, 8), distance), run(straddles, slot)),
       ]),
-      ...openWindow(base, window, page(first), distance),
+      set(start, i32.add(base, i32.mul(window, i32.const(at.WINDOW_BYTES)))),
+      store.i64(start, page(first), at.WINDOWS + at.WINDOW_PAGE),
+      store.i32(start, distance, at.WINDOWS + at.WINDOW_DISTANCE),
+      ...openWindow(base, start, window, at.WINDOWS),
       giveBack(i32.const(1)),
     ];
   });
