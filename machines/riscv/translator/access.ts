@@ -168,8 +168,8 @@ const STACK = 2;
 export function windowsOf(blocks: readonly Block[]): ReadonlySet<number> {
   const loops = loopsOf(blocks);
   const counts = new Map<number, number>();
-  for (const { offset, steps } of blocks) {
-    const isLooping = loops.some(({ from, to }) => offset >= from && offset <= to);
+  for (const { place, steps } of blocks) {
+    const isLooping = loops.some(({ from, to }) => place >= from && place <= to);
     for (const access of steps.map(accessOf)) {
       if (!access) continue;
       const key = windowOf(access.register, access.table);

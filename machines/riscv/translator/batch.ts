@@ -4,7 +4,7 @@
  */
 import { decode } from "../decode.ts";
 import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
-import { discover, type End, entriesOf, isCall, isReturn, type Shape } from "./discovery.ts";
+import { discover, type End, entriesOf, isCall, isReturn, type Shape, stepsOf } from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
 import type { PageHints } from "./hints.ts";
 import { regionModule } from "./region_module.ts";
@@ -95,21 +95,16 @@ function translateBatch(request: BatchRequest): Batch {
     const source = pages.get(page), isTaken = taken.get(page);
     if (!source || !isTaken || isTaken.has(head)) continue;
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
-    const isElsewhere = (place: number) => isTaken.has(place);
-    const seenOf = (place: number) => [...source.seen.get(place) ?? []];
-    const shape = discover(
-      page,
-      view,
-      head,
-      isElsewhere,
-      seenOf,
-      (word) => decode(word, instructionSet),
-      source,
-    );
+    const readStep = stepsOf(view, (word) => decode(word, instructionSet), source.stops);
+    const shape = discover(page, readStep, head, {
+      isElsewhere: (offset) => isTaken.has(offset),
+      seenOf: (offset) => [...source.seen.get(offset) ?? []],
+      apart: source.apart,
+    });
     if (!shape) continue;
     shapes.push(shape);
     for (const { count } of shape.blocks) room -= count;
-    for (const { offset } of entriesOf(shape)) isTaken.add(offset);
+    for (const { place } of entriesOf(shape)) isTaken.add(place);
     for (const { end } of shape.blocks) if (end.kind === "jump") { for (const place of end.seen) isTaken.add(place); }
   }
   const bytes = shapes.length > 0 ? regionModule(shapes, memoryBytes, hart, isChecked) : undefined;
@@ -138,8 +133,8 @@ function planOf(shape: Shape): RegionPlan {
   }
   return {
     page: shape.page,
-    head: shape.blocks[0]?.offset ?? 0,
-    entries: entriesOf(shape).map(({ offset }) => offset),
+    head: shape.blocks[0]?.place ?? 0,
+    entries: entriesOf(shape).map(({ place }) => place),
     jumps: shape.blocks.flatMap(({ end }) => isByRegister(end) ? [end.step.offset] : []),
     granules,
     instructions,

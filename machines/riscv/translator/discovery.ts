@@ -11,6 +11,26 @@ import { hasStaticTarget } from "../opcodes.ts";
 /** Instructions of a region at most. */
 export const REGION_LIMIT = 512;
 
+/** Instructions of a callee that becomes part of its callers' regions, at most. */
+const LEAF_LIMIT = 40;
+
+/** Far calls and jumps reach ±2 GiB. */
+const CALL_SHIFT = 2 ** 34;
+
+/** A place in the callee of a call; call 0 is the region's own code. */
+export function placeOf(call: number, offset: number): number {
+  return call * CALL_SHIFT + offset;
+}
+
+function callOf(place: number): number {
+  return Math.round(place / CALL_SHIFT);
+}
+
+/** The offset from the start of the page. */
+export function offsetOf(place: number): number {
+  return place - callOf(place) * CALL_SHIFT;
+}
+
 /** An instruction and its place in the page, in bytes. */
 export interface Step {
   readonly offset: number;
@@ -18,12 +38,17 @@ export interface Step {
 }
 
 /**
- * How a block ends. Places are offsets from the page's start; they may lie outside of it. What ends a block is counted
- * among its instructions but not among its steps.
+ * How a block ends, and where it goes on. What ends a block is counted among its instructions but not among its steps.
+ *
+ * A place is an offset from the page's start, which may lie outside of the page; in a callee that is part of the region
+ * it is that and the number of the call (`placeOf`).
  */
 export type End =
-  | { readonly kind: "goto"; readonly to: number; readonly link?: undefined }
+  | { readonly kind: "goto"; readonly to: number }
   | { readonly kind: "branch"; readonly step: Step; readonly to: number; readonly otherwise: number }
+  /** A call of a function that is part of the region, and the return from it to behind the call. */
+  | { readonly kind: "call"; readonly step: Step; readonly to: number }
+  | { readonly kind: "return"; readonly step: Step; readonly to: number }
   /** Calls, returns and jumps by register; `to` if it depends on the place only. */
   | {
     readonly kind: "jump";
@@ -46,7 +71,7 @@ export interface Shape {
 }
 
 export interface Block {
-  readonly offset: number;
+  readonly place: number;
   readonly steps: readonly Step[];
   readonly end: End;
   /** Instructions that it retires. */
@@ -60,8 +85,8 @@ export function entriesOf({ blocks, entries }: Shape): readonly Block[] {
 
 /** From the head of a loop to the block that leads back there, as far as the order of the program tells. */
 export function loopsOf(blocks: readonly Block[]): { from: number; to: number }[] {
-  return blocks.flatMap(({ offset, end }) =>
-    end.kind !== "jump" && end.to <= offset ? [{ from: end.to, to: offset }] : []
+  return blocks.flatMap(({ place, end }) =>
+    (end.kind === "goto" || end.kind === "branch") && end.to <= place ? [{ from: end.to, to: place }] : []
   );
 }
 
@@ -82,63 +107,157 @@ function isTranslated({ semantics: s }: Instruction): boolean {
   return s.shape !== "csr" && (s.shape !== "system" || s.action === "fence" || s.action === "fence.i");
 }
 
+/** Reads the instruction at an offset of a page, if it may be translated. */
+export type ReadStep = (offset: number) => Step | undefined;
+
+/** `stops` are places of breakpoints. */
+export function stepsOf(
+  page: DataView,
+  decode: (word: number) => Decoded | undefined,
+  stops: ReadonlySet<number>,
+): ReadStep {
+  return (offset) => {
+    if (stops.has(offset) || offset < 0 || offset + 2 > PAGE_BYTES) return undefined;
+    const low = page.getUint16(offset, true);
+    if ((low & 3) === 3 && offset + 4 > PAGE_BYTES) return undefined;
+    const decoded = decode((low & 3) === 3 ? page.getUint32(offset, true) : low);
+    return decoded && { offset, decoded };
+  };
+}
+
+/** What is known of a page besides its bytes. */
+export interface Surroundings {
+  /** Whether another region is entered at an offset. */
+  isElsewhere(offset: number): boolean;
+  /** Where the jump by register at an offset has gone. */
+  seenOf(offset: number): readonly number[];
+  readonly apart: ReadonlySet<number>;
+}
+
 /**
  * The region at `head`; none if its first instruction is not translated. It ends where others begin.
  *
  * Besides its head it is entered where control comes back to it after the interpreter has run something: at the heads
  * of loops, behind calls, and behind instructions that are not translated.
  */
-export function discover(
-  page: number,
-  bytes: DataView,
-  head: number,
-  isElsewhere: (offset: number) => boolean,
-  seenOf: (offset: number) => readonly number[],
-  decode: (word: number) => Decoded | undefined,
-  { apart, stops }: { readonly apart: ReadonlySet<number>; readonly stops: ReadonlySet<number> },
-): Shape | undefined {
-  const steps = new Map<number, Step>();
-  const leaders = new Set<number>(), entries = new Set([head]);
-  const queue = [head];
-  for (let from = queue.shift(); from !== undefined; from = queue.shift()) {
-    if (leaders.has(from) || (from !== head && isElsewhere(from))) continue;
-    leaders.add(from);
-    for (let offset = from; !steps.has(offset) && steps.size < REGION_LIMIT;) {
-      const step = stops.has(offset) ? undefined : stepAt(bytes, offset, decode);
-      if (!step) break;
-      const next = offset + step.decoded.length;
-      if (!isTranslated(step.decoded.instruction)) {
-        if (comesBack(step.decoded.instruction)) entries.add(next), queue.push(next);
-        break;
-      }
-      steps.set(offset, step);
-      const targets = targetsOf(step, seenOf);
-      if (targets) {
-        if (isCall(step.decoded)) entries.add(next);
-        for (const target of targets) if (target <= offset) entries.add(target);
-        queue.push(...targets);
-        break;
-      }
-      offset = next;
-    }
-  }
-  const places = [...leaders].filter((leader) => steps.has(leader));
-  const blocks = places.map((leader) => blockAt(leader, steps, leaders, seenOf));
-  if (!steps.has(head)) return undefined;
-  const positions = [...entries].map((offset) => places.indexOf(offset)).filter((block) => block >= 0);
-  return { page, blocks, entries: positions, apart };
+export function discover(page: number, readStep: ReadStep, head: number, around: Surroundings): Shape | undefined {
+  return new Discovery(page, readStep, head, around).shape();
 }
 
-function stepAt(
-  page: DataView,
-  offset: number,
-  decode: (word: number) => Decoded | undefined,
-): Step | undefined {
-  if (offset < 0 || offset + 2 > PAGE_BYTES) return undefined;
-  const low = page.getUint16(offset, true);
-  if ((low & 3) === 3 && offset + 4 > PAGE_BYTES) return undefined;
-  const decoded = decode((low & 3) === 3 ? page.getUint32(offset, true) : low);
-  return decoded && { offset, decoded };
+class Discovery {
+  readonly #page: number;
+  readonly #readStep: ReadStep;
+  readonly #head: number;
+  readonly #around: Surroundings;
+  readonly #steps: Map<number, Step> = new Map();
+  readonly #leaders: Set<number> = new Set();
+  readonly #entries: Set<number>;
+  readonly #queue: number[];
+  /** Where the calls go on whose callees are part of the region: the first is none. */
+  readonly #returns: (number | undefined)[] = [undefined];
+  /** Where those callees begin, by the places of the calls. */
+  readonly #callees: Map<number, number> = new Map();
+
+  constructor(page: number, readStep: ReadStep, head: number, around: Surroundings) {
+    this.#page = page;
+    this.#readStep = readStep;
+    this.#head = head;
+    this.#around = around;
+    this.#entries = new Set([head]);
+    this.#queue = [head];
+  }
+
+  shape(): Shape | undefined {
+    for (let from = this.#queue.shift(); from !== undefined; from = this.#queue.shift()) {
+      if (this.#leaders.has(from) || (from !== this.#head && this.#around.isElsewhere(from))) continue;
+      this.#leaders.add(from);
+      this.#follow(from);
+    }
+    if (!this.#steps.has(this.#head)) return undefined;
+    const places = [...this.#leaders].filter((leader) => this.#steps.has(leader));
+    const blocks = places.map((leader) => this.#blockAt(leader));
+    const entries = [...this.#entries].map((place) => places.indexOf(place)).filter((block) => block >= 0);
+    return { page: this.#page, blocks, entries, apart: this.#around.apart };
+  }
+
+  /** Adds the instructions from here to the next jump. */
+  #follow(from: number): void {
+    const call = callOf(from);
+    for (let place = from; !this.#steps.has(place) && this.#steps.size < REGION_LIMIT;) {
+      const step = this.#readStep(offsetOf(place));
+      if (!step) return;
+      const { decoded } = step;
+      const next = place + decoded.length;
+      if (!isTranslated(decoded.instruction)) {
+        if (comesBack(decoded.instruction)) this.#entries.add(next), this.#queue.push(next);
+        return;
+      }
+      this.#steps.set(place, step);
+      const targets = this.#targetsOf(step, call);
+      if (!targets) {
+        place = next;
+        continue;
+      }
+      if (isCall(decoded)) this.#entries.add(next), this.#inline(place, step);
+      for (const target of targets) if (target <= place && call === 0) this.#entries.add(target);
+      this.#queue.push(...targets);
+      return;
+    }
+  }
+
+  /** Makes the callee part of the region if it is a small one in this page. */
+  #inline(place: number, { offset, decoded }: Step): void {
+    if (!hasStaticTarget(decoded.instruction)) return;
+    const size = leafSize(this.#readStep, offset + decoded.imm);
+    if (size === undefined || this.#steps.size + size > REGION_LIMIT) return;
+    const callee = placeOf(this.#returns.length, offset + decoded.imm);
+    this.#returns.push(place + decoded.length);
+    this.#callees.set(place, callee);
+    this.#queue.push(callee);
+  }
+
+  /** Where the region may go on after an instruction that ends a block; nothing if it does not end one. */
+  #targetsOf({ offset, decoded }: Step, call: number): readonly number[] | undefined {
+    const { shape } = decoded.instruction.semantics;
+    const next = placeOf(call, offset + decoded.length), to = placeOf(call, offset + decoded.imm);
+    if (shape === "branch") return [next, to];
+    if (shape !== "jump") return undefined;
+    if (isCall(decoded)) return [next];
+    return hasStaticTarget(decoded.instruction) ? [to] : this.#around.seenOf(offset);
+  }
+
+  #blockAt(leader: number): Block {
+    const steps: Step[] = [];
+    let place = leader;
+    for (let step = this.#steps.get(place); step; step = this.#steps.get(place)) {
+      const end = this.#endAt(place, step, steps.at(-1));
+      if (end) return { place: leader, steps, end, count: steps.length + 1 };
+      steps.push(step);
+      place += step.decoded.length;
+      if (this.#leaders.has(place)) break;
+    }
+    return { place: leader, steps, end: { kind: "goto", to: place }, count: steps.length };
+  }
+
+  #endAt(place: number, step: Step, before: Step | undefined): End | undefined {
+    const { offset, decoded } = step;
+    const { shape } = decoded.instruction.semantics;
+    const call = callOf(place), far = placeOf(call, offset + decoded.imm);
+    if (shape === "branch") return { kind: "branch", step, to: far, otherwise: place + decoded.length };
+    if (shape !== "jump") return undefined;
+    const callee = this.#callees.get(place), returns = this.#returns[call];
+    if (callee !== undefined) return { kind: "call", step, to: callee };
+    if (returns !== undefined && isReturn(decoded)) return { kind: "return", step, to: returns };
+    const isNear = hasStaticTarget(decoded.instruction);
+    if (isCall(decoded)) {
+      return { kind: "jump", step, to: isNear ? offset + decoded.imm : fused(before, step), seen: [] };
+    }
+    if (isNear) return { kind: "goto", to: far };
+    const to = fused(before, step);
+    return to === undefined
+      ? { kind: "jump", step, to, seen: this.#around.seenOf(offset) }
+      : { kind: "goto", to: placeOf(call, to) };
+  }
 }
 
 /** Of instructions that are not translated: whether control is likely to come to the next one. */
@@ -147,47 +266,27 @@ function comesBack({ semantics: s }: Instruction): boolean {
     (s.shape === "system" && s.action !== "mret" && s.action !== "sret");
 }
 
-/** Where the region may go on after an instruction that ends a block; nothing if it does not end one. */
-function targetsOf(
-  { offset, decoded }: Step,
-  seenOf: (offset: number) => readonly number[],
-): readonly number[] | undefined {
-  const { shape } = decoded.instruction.semantics;
-  const next = offset + decoded.length;
-  if (shape === "branch") return [next, offset + decoded.imm];
-  if (shape !== "jump") return undefined;
-  if (isCall(decoded)) return [next];
-  return hasStaticTarget(decoded.instruction) ? [offset + decoded.imm] : seenOf(offset);
-}
-
-function blockAt(
-  leader: number,
-  all: ReadonlyMap<number, Step>,
-  leaders: ReadonlySet<number>,
-  seenOf: (offset: number) => readonly number[],
-): Block {
-  const steps: Step[] = [];
-  let offset = leader;
-  for (let step = all.get(offset); step; step = all.get(offset)) {
-    const { decoded } = step;
-    const { shape } = decoded.instruction.semantics;
-    const count = steps.length + 1;
-    if (shape === "branch") {
-      const end: End = { kind: "branch", step, to: offset + decoded.imm, otherwise: offset + decoded.length };
-      return { offset: leader, steps, end, count };
+/** How many instructions a function has that calls no other, does not leave the page, and is worth its copy. */
+function leafSize(readStep: ReadStep, start: number): number | undefined {
+  const known = new Set<number>(), queue = [start];
+  for (let offset = queue.pop(); offset !== undefined; offset = queue.pop()) {
+    while (!known.has(offset)) {
+      const step = readStep(offset);
+      if (!step || !isTranslated(step.decoded.instruction) || known.size >= LEAF_LIMIT) return undefined;
+      known.add(offset);
+      const { decoded } = step;
+      const { shape } = decoded.instruction.semantics;
+      if (shape === "branch") queue.push(offset + decoded.imm);
+      if (shape === "jump") {
+        if (isReturn(decoded)) break;
+        if (isCall(decoded) || !hasStaticTarget(decoded.instruction)) return undefined;
+        queue.push(offset + decoded.imm);
+        break;
+      }
+      offset += decoded.length;
     }
-    if (shape === "jump") {
-      const to = hasStaticTarget(decoded.instruction) ? offset + decoded.imm : fused(steps.at(-1), step);
-      const end: End = to !== undefined && !isCall(decoded)
-        ? { kind: "goto", to }
-        : { kind: "jump", step, to, seen: isCall(decoded) ? [] : seenOf(offset) };
-      return { offset: leader, steps, end, count };
-    }
-    steps.push(step);
-    offset += decoded.length;
-    if (leaders.has(offset)) break;
   }
-  return { offset: leader, steps, end: { kind: "goto", to: offset }, count: steps.length };
+  return known.size;
 }
 
 /** The target of a jump by a register that the instruction before it made from pc: a far call or jump. */

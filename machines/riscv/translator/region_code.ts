@@ -5,6 +5,7 @@ import {
   block,
   branch,
   branchIf,
+  branchRarely,
   branchTable,
   giveBack,
   label,
@@ -20,7 +21,7 @@ import { parameter } from "../page_walk.ts";
 import { budgetChecks } from "./budget.ts";
 import { CALL_DEPTH, INTERPRET, LEFT, type Linkage } from "./linkage.ts";
 import { structured } from "./control_flow.ts";
-import { type Block, entriesOf, isCall, isReturn, type Shape, type Step } from "./discovery.ts";
+import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
 import { groupsOf } from "./access.ts";
 import { RegionState } from "./region_state.ts";
 import { type BlockState, bound, stepCode } from "./step_code.ts";
@@ -31,23 +32,23 @@ export function regionCode(
   linkage: Linkage,
 ): Statements {
   const { page } = shape;
-  const blocks = shape.blocks.toSorted((a, b) => a.offset - b.offset);
+  const blocks = shape.blocks.toSorted((a, b) => a.place - b.place);
   const entries = entriesOf(shape).map((entry) => blocks.indexOf(entry));
   const region = new RegionState(f, shape, linkage);
-  const nodes = new Map(blocks.map(({ offset }, node) => [offset, node]));
+  const nodes = new Map(blocks.map(({ place }, node) => [place, node]));
   const inside = (...places: number[]) => places.map((place) => nodes.get(place)).filter((node) => node !== undefined);
   const graph = blocks.map(({ end }) => {
-    if (end.kind === "goto") return inside(end.to);
     if (end.kind === "branch") return inside(end.to, end.otherwise);
+    if (end.kind !== "jump") return inside(end.to);
     return isCall(end.step.decoded) ? inside(end.step.offset + end.step.decoded.length) : inside(...end.seen);
   });
   const checks = budgetChecks(graph, entries, blocks.map(({ count }) => count));
   const code = (node: number, go: (to: number) => Statements): Statements => {
     const one = blocks[node];
     if (!one) throw new Error(`the region has no block ${node}`);
-    const to = (offset: number): Statements => {
-      const target = nodes.get(offset);
-      return target === undefined ? region.leaveFor(region.addressOf(offset)) : go(target);
+    const to = (place: number): Statements => {
+      const target = nodes.get(place);
+      return target === undefined ? region.leaveFor(region.addressOf(offsetOf(place))) : go(target);
     };
     return blockCode(
       region,
@@ -90,16 +91,16 @@ type CalleeCode = (place: number | undefined) => Statements;
 /** `need` is what the budget must suffice for from here on, if that is to be made sure of here. */
 function blockCode(
   region: RegionState,
-  { offset, steps, end, count }: Block,
+  { place, steps, end, count }: Block,
   need: number | undefined,
-  to: (offset: number) => Statements,
+  to: (place: number) => Statements,
   callee: CalleeCode,
   apart: ReadonlySet<number>,
 ): Statements {
   const state: BlockState = { isFloatOn: false, isFloatDirty: false, groups: groupsOf(steps, apart) };
   const { budget } = region;
   return [
-    ...(need === undefined ? [] : region.exitIf(i32.lt_s(budget, i32.const(need)), offset, 0)),
+    ...(need === undefined ? [] : region.exitIf(i32.lt_s(budget, i32.const(need)), offsetOf(place), 0)),
     set(budget, i32.sub(budget, i32.const(count))),
     ...steps.flatMap((step, i) => stepCode(region, step, count - i, state)),
     ...endCode(region, end, to, callee),
@@ -109,7 +110,7 @@ function blockCode(
 function endCode(
   region: RegionState,
   end: Block["end"],
-  to: (offset: number) => Statements,
+  to: (place: number) => Statements,
   callee: CalleeCode,
 ): Statements {
   if (end.kind === "goto") return to(end.to);
@@ -121,6 +122,16 @@ function endCode(
     return [when(bound(region, step, s.taken), to(end.to), to(end.otherwise))];
   }
   if (s.shape !== "jump") throw new Error(`${decoded.instruction.name} does not jump`);
+  if (end.kind === "call") {
+    return [...region.write("x", decoded.rd, region.addressOf(offset + decoded.length)), ...to(end.to)];
+  }
+  if (end.kind === "return") {
+    return [
+      set(region.target, bound(region, step, s.target)),
+      branchRarely(region.back, i64.ne(region.target, region.addressOf(offsetOf(end.to)))),
+      ...to(end.to),
+    ];
+  }
   const target = end.to === undefined ? bound(region, step, s.target) : region.addressOf(end.to);
   if (isReturn(decoded)) return region.leaveFor(target, region.back);
   if (!isCall(decoded)) return jumpCode(region, target, end.seen, region.slotOf(offset), to);
@@ -133,7 +144,7 @@ function jumpCode(
   target: Expr,
   seen: readonly number[],
   slot: number,
-  to: (offset: number) => Statements,
+  to: (place: number) => Statements,
 ): Statements {
   const { base, page } = region;
   const first = Math.min(...seen), elsewhere = label("elsewhere");
@@ -155,7 +166,7 @@ function callCode(
   region: RegionState,
   { offset, decoded }: Step,
   target: Expr,
-  to: (offset: number) => Statements,
+  to: (place: number) => Statements,
   callee: Statements,
 ): Statements {
   const { base, status } = region;
