@@ -24,11 +24,19 @@ export interface Access {
 /** Accesses that are made safe by the first of them. */
 export interface Group {
   readonly leader: Step;
-  /** Distances from the base register of the first and the last byte. */
+  /** Distances of the first and the last byte from where the base register points to at first. */
   first: number;
   last: number;
+  /** A page that may be written may be read: W without R is reserved, in page tables as for PMP. */
+  isWritten: boolean;
   /** How many there are. */
   count: number;
+}
+
+/** An access's part in a group: its distance from where the base register points to at first. */
+export interface Member {
+  readonly group: Group;
+  readonly distance: number;
 }
 
 /** From the first byte of a group to the last: further ones are more likely to be in different pages. */
@@ -36,52 +44,69 @@ const GROUP_BYTES = 512;
 
 /** The load or store that a step is. */
 export function accessOf({ decoded }: Step): Access | undefined {
-  const { shape, ...s } = decoded.instruction.semantics;
-  if ((shape !== "load" && shape !== "store") || !("bytes" in s)) return undefined;
-  const table = shape === "load" ? at.READ_TABLE : at.WRITE_TABLE;
+  const s = decoded.instruction.semantics;
+  if (s.shape !== "load" && s.shape !== "store") return undefined;
+  const table = s.shape === "load" ? at.READ_TABLE : at.WRITE_TABLE;
   return { register: decoded.rs1, distance: decoded.imm, bytes: s.bytes, table, isAligned: false };
 }
 
-/** Which steps of a block belong to which group; those at the places in `apart` don't begin one. */
-export function groupsOf(steps: readonly Step[], apart: ReadonlySet<number>): ReadonlyMap<Step, Group> {
-  const groups = new Map<Step, Group>();
-  /** Those that the next access may join, by window. */
-  const open = new Map<number, Group>();
+/** Which accesses of a block belong to which group; those at the places in `apart` don't begin one. */
+export function groupsOf(steps: readonly Step[], apart: ReadonlySet<number>): ReadonlyMap<Step, Member> {
+  const members = new Map<Step, Member>();
+  /** By base register: the group that the next access may join, and how far the register has moved since it began. */
+  const open = new Map<number, { group: Group; moved: number }>();
   for (const step of steps) {
     const access = accessOf(step);
-    if (access && access.register !== 0 && !apart.has(step.offset)) {
-      const { register, table, distance, bytes } = access;
-      const group = open.get(windowOf(register, table));
-      const first = Math.min(group?.first ?? distance, distance);
-      const last = Math.max(group?.last ?? distance, distance + bytes - 1);
-      if (group && last - first < GROUP_BYTES) {
-        Object.assign(group, { first, last, count: group.count + 1 });
-        groups.set(step, group);
-      } else {
-        const begun = { leader: step, first: distance, last: distance + bytes - 1, count: 1 };
-        open.set(windowOf(register, table), begun);
-        groups.set(step, begun);
+    if (access && access.register !== 0) {
+      const known = open.get(access.register);
+      const distance = access.distance + (known?.moved ?? 0), end = distance + access.bytes - 1;
+      const joined = known && join(known.group, distance, end, access.table === at.WRITE_TABLE);
+      if (joined) members.set(step, { group: joined, distance });
+      else if (!apart.has(step.offset)) {
+        const group = {
+          leader: step,
+          first: access.distance,
+          last: access.distance + access.bytes - 1,
+          isWritten: access.table === at.WRITE_TABLE,
+          count: 1,
+        };
+        open.set(access.register, { group, moved: 0 });
+        members.set(step, { group, distance: access.distance });
       }
     }
-    const { rd, instruction } = step.decoded;
-    if (!("file" in instruction.semantics) || instruction.semantics.file === "x") {
-      for (const table of [at.READ_TABLE, at.WRITE_TABLE]) open.delete(windowOf(rd, table));
-    }
+    const { rd, rs1, imm, instruction: { semantics: s } } = step.decoded;
+    const known = open.get(rd);
+    if (!known || ("file" in s && s.file === "f")) continue;
+    if (rd === rs1 && s.shape === "compute" && isSum(s.result)) known.moved += imm;
+    else if (s.shape !== "store" && s.shape !== "system") open.delete(rd);
   }
-  return groups;
+  return members;
+}
+
+function join(group: Group, first: number, last: number, isWritten: boolean): Group | undefined {
+  const all = { first: Math.min(group.first, first), last: Math.max(group.last, last) };
+  if (all.last - all.first >= GROUP_BYTES) return undefined;
+  return Object.assign(group, { ...all, isWritten: group.isWritten || isWritten, count: group.count + 1 });
+}
+
+/** Whether a result is the sum of the base register and the immediate. */
+function isSum(e: Expr): boolean {
+  if (e.kind !== "numeric" || e.op.name !== "i64.add") return false;
+  const [a, b] = e.args;
+  return a?.kind === "operand" && a.name === "rs1" && b?.kind === "operand" && b.name === "imm";
 }
 
 /** Leaves the guest memory address of an access in `entry`, or leaves the region if the TLB does not know it. */
-export function locate(region: RegionState, step: Step, access: Access, left: number, group?: Group): Statements {
-  const { register, distance, table } = access;
-  if (!group || group.count === 1) {
+export function locate(region: RegionState, step: Step, access: Access, left: number, member?: Member): Statements {
+  const { register, table } = access;
+  if (!member || member.group.count === 1) {
     return !access.isAligned && region.remembers(register, table)
       ? locateByWindow(region, step, access, left)
       : locateByTlb(region, step, access, left);
   }
-  const anchor = region.anchor(windowOf(register, table));
-  const check = group.leader === step ? claimGroup(region, step, access, left, group) : [];
-  return [...check, set(region.entry, i32.add(anchor, i32.const(distance)))];
+  const { group, distance } = member;
+  const check = group.leader === step ? claimGroup(region, step, register, left, group) : [];
+  return [...check, set(region.entry, i32.add(region.anchor(register), i32.const(distance)))];
 }
 
 /** Moves and constants are written as additions: without the zero, the baseline tier does nothing for them either. */
@@ -118,9 +143,11 @@ function locateByWindow(region: RegionState, step: Step, access: Access, left: n
   const { register, bytes, table } = access;
   const window = windowOf(register, table), field = fieldOf(window);
   const first = plus(region.read("x", register), access.distance);
+  const aligned = i64.and(first, i64.const(-at.PAGE_BYTES | (bytes - 1)));
   return [
     set(distance, i32.load(base, field + at.WINDOW_DISTANCE)),
-    whenRarely(isOutside(base, window, first, bytes), [
+    // What is misaligned, too, has to be looked up: it may lie in two pages.
+    whenRarely(i64.ne(aligned, i64.load(base, field + at.WINDOW_PAGE)), [
       ...lookUp(region, step, access, left),
       store.i64(base, page(first), field + at.WINDOW_PAGE),
       // Most pages have the same distance: unless it changes, the access need not wait for the TLB.
@@ -135,9 +162,9 @@ function locateByWindow(region: RegionState, step: Step, access: Access, left: n
 }
 
 /** Leaves in the group's anchor where its base register points to in guest memory. */
-function claimGroup(region: RegionState, step: Step, access: Access, left: number, group: Group): Statements {
+function claimGroup(region: RegionState, step: Step, register: number, left: number, group: Group): Statements {
   const { base, tlb, linkage } = region;
-  const { register, table } = access;
+  const table = group.isWritten ? at.WRITE_TABLE : at.READ_TABLE;
   const window = windowOf(register, table), pointer = region.read("x", register);
   const first = plus(pointer, group.first), last = plus(pointer, group.last);
   const slot = i32.const(region.slotOf(step.offset));
@@ -147,16 +174,15 @@ function claimGroup(region: RegionState, step: Step, access: Access, left: numbe
       isOutside(base, window, first, group.last - group.first + 1),
       region.exitIf(i32.eqz(isServed), step.offset, left),
     ),
-    set(region.anchor(window), i32.add(i32.wrap_i64(pointer), i32.load(base, fieldOf(window) + at.WINDOW_DISTANCE))),
+    set(region.anchor(register), i32.add(i32.wrap_i64(pointer), i32.load(base, fieldOf(window) + at.WINDOW_DISTANCE))),
   ];
 }
 
 /** Whether some of these bytes are not in the window's page. */
 function isOutside(base: Local, window: number, first: Expr, bytes: number): Expr {
-  const field = fieldOf(window), known = i64.load(base, field + at.WINDOW_PAGE);
-  if (bytes === 1) return i64.ne(page(first), known);
+  const field = fieldOf(window), place = i64.sub(first, i64.load(base, field + at.WINDOW_PAGE));
   const missing = i64.load32_u(base, field + at.WINDOW_MISSING);
-  return i64.gt_u(i64.or(i64.sub(first, known), missing), i64.const(at.PAGE_BYTES - bytes));
+  return i64.gt_u(i64.or(place, missing), i64.const(at.PAGE_BYTES - bytes));
 }
 
 /** Accesses from which on it pays to remember the page; one in a loop counts as that many. */

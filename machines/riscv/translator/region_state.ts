@@ -113,9 +113,9 @@ export class RegionState {
   }
 
   /** i32: where the base register of a group of accesses points to in guest memory. */
-  anchor(window: number): Local {
-    const anchor = this.#anchors.get(window) ?? this.#f.local("i32");
-    this.#anchors.set(window, anchor);
+  anchor(register: number): Local {
+    const anchor = this.#anchors.get(register) ?? this.#f.local("i32");
+    this.#anchors.set(register, anchor);
     return anchor;
   }
 

@@ -6,7 +6,7 @@ import { replaceOperands } from "../../wasm/rewrite.ts";
 import type { Decoded } from "../decode.ts";
 import type { Semantics } from "../instruction.ts";
 import * as at from "../layout.ts";
-import { accessOf, type Group, locate } from "./access.ts";
+import { accessOf, locate, type Member } from "./access.ts";
 import { zeroBlockCode } from "./block_code.ts";
 import type { Step } from "./discovery.ts";
 import type { RegionState } from "./region_state.ts";
@@ -16,7 +16,7 @@ export interface BlockState {
   /** The floating-point unit has been found to be on; it is marked as dirty. */
   isFloatOn: boolean;
   isFloatDirty: boolean;
-  readonly groups: ReadonlyMap<Step, Group>;
+  readonly groups: ReadonlyMap<Step, Member>;
 }
 
 type Shape<S extends Semantics["shape"]> = Extract<Semantics, { shape: S }>;
