@@ -6,7 +6,7 @@ import { x } from "../../../../machines/riscv/registers.ts";
 import { describeTranslation } from "../../../../machines/riscv/translator/statistics.ts";
 import { Bench, DEVICE } from "../bare_metal.ts";
 
-const { zero, t0, t1, a0, a1 } = x;
+const { zero, t0, t1, a0, a1, a2 } = x;
 
 Deno.test("exits of translated code are counted by their reasons", () => {
   const bench = new Bench();
@@ -76,6 +76,8 @@ Deno.test("the cache is bounded by regions and by bytes; what is dropped is made
       for (let i = 0; i < count; i++) {
         asm.label(`function ${i}`);
         asm.addi(a1, a1, i);
+        // Small functions would be part of their callers.
+        for (let k = 0; k < 40; k++) asm.addi(a2, a2, 1);
         asm.ret();
       }
     });
