@@ -6,7 +6,7 @@ import { borrowRamBlock, connectObserver, type GuestMemory, newRamBlock, type Ra
 import { bindMmio, Flag, type MmioOps, type Region, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { trackNewBlock } from "./log_masks.ts";
-import { notifyResized } from "./ram_notifier.ts";
+import { notifyResized } from "./tell_ram_notifiers.ts";
 import { createRegion, type RamOptions, type RegionOptions, resolveLiving, resolveOwner, setSize } from "./topology.ts";
 import { standing } from "./undo.ts";
 

@@ -1,17 +1,12 @@
 /** RAM notifiers: who follows guest memory in the host hears of every block (1.16). */
-import { nameOf } from "../ecs/handle.ts";
+import { entitiesOf, nameOf } from "../ecs/handle.ts";
 import type { Holding } from "../ecs/holding.ts";
 import type { RamBlock } from "../ecs/ram_block.ts";
 import { type RamCallbacks, ramNotifiers, writeRamNotifiers } from "../ecs/ram_notifier.ts";
 import { RegionKind, regions } from "../ecs/region.ts";
-import { entitiesOf } from "../ecs/handle.ts";
 import type { World } from "../ecs/world.ts";
 import { closeHolding, openHolding, resolveHolder } from "./holding.ts";
-
-/** A RAM notifier threw; the others were served. */
-export class RamNotifierError extends Error {
-  override readonly name = "RamNotifierError";
-}
+import { tell } from "./tell_ram_notifiers.ts";
 
 /** A registered notifier. */
 export class RamNotifier implements Holding {
@@ -40,7 +35,7 @@ export function addRamNotifier(
   writeRamNotifiers(world, [...ramNotifiers(world), callbacks]);
   for (const region of entitiesOf(world, RegionKind)) {
     const block = regions(world).ram[region];
-    if (block !== undefined) call(world, () => callbacks.added?.(block));
+    if (block !== undefined) tell(world, () => callbacks.added?.(block));
   }
   return notifier;
 }
@@ -48,25 +43,4 @@ export function addRamNotifier(
 /** @throws {ClosedError} if it was removed before, or ended with its holder. */
 export function removeRamNotifier(world: World, notifier: RamNotifier): void {
   closeHolding(world, notifier);
-}
-
-export function notifyResized(world: World, block: RamBlock, before: number, after: number): void {
-  for (const callbacks of ramNotifiers(world)) call(world, () => callbacks.resized?.(block, before, after));
-}
-
-export function notifyAdded(world: World, block: RamBlock): void {
-  for (const callbacks of ramNotifiers(world)) call(world, () => callbacks.added?.(block));
-}
-
-export function notifyRemoved(world: World, block: RamBlock): void {
-  for (const callbacks of ramNotifiers(world)) call(world, () => callbacks.removed?.(block));
-}
-
-function call(world: World, callback: () => void): void {
-  try {
-    callback();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    world.reportFault(new RamNotifierError(`a RAM notifier threw: ${reason}`, { cause }));
-  }
 }

@@ -12,7 +12,7 @@ import { freeRamBlock } from "../ecs/ram_block.ts";
 import { ramNotifiers } from "../ecs/ram_notifier.ts";
 import { clearRegion, RegionKind, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
-import { notifyRemoved } from "./ram_notifier.ts";
+import { notifyRemoved } from "./tell_ram_notifiers.ts";
 import { advanceEpoch, currentEpoch, oldestReader, openReaders } from "./epoch.ts";
 
 /** What went out of sight in one commit. */

@@ -46,7 +46,7 @@ import { startListener, stopListener } from "./notify.ts";
 import { countEdge, place } from "./place.ts";
 import { cancelPrepared, isAsking, RefusedError, refuseWhileAsked } from "./prepare.ts";
 import { admitNesting, admitWindow, noteNesting } from "./nesting.ts";
-import { notifyAdded } from "./ram_notifier.ts";
+import { notifyAdded } from "./tell_ram_notifiers.ts";
 import { isFinalizing } from "./retire.ts";
 import { callbackTransaction, commit } from "./transaction.ts";
 import { keepPlacement } from "./undo.ts";
