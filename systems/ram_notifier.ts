@@ -1,7 +1,6 @@
 /** RAM notifiers: who follows guest memory in the host hears of every block (1.16). */
 import { entitiesOf, nameOf } from "../ecs/handle.ts";
 import type { Holding } from "../ecs/holding.ts";
-import type { RamBlock } from "../ecs/ram_block.ts";
 import { type RamCallbacks, ramNotifiers, writeRamNotifiers } from "../ecs/ram_notifier.ts";
 import { RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
