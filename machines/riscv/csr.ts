@@ -93,8 +93,9 @@ const vector = (offset: number): Register => ({
 /** mip with what drives it from outside: lines, and the comparison of stimecmp with time. */
 export function pendingInterrupts(hart: CsrHart): number {
   const { state } = hart;
-  const pending = Number(state.get(CSR.mip)) | hart.lines;
-  if ((state.get(CSR.menvcfg) & STCE) === 0n) return pending;
+  // Asked after every CSR instruction: no bigint where a bit will do. STCE is the sign of menvcfg.
+  const pending = state.get32(CSR.mip) | hart.lines;
+  if (state.get32(CSR.menvcfg + 4) >= 0) return pending;
   return hart.time() >= state.get(CSR.stimecmp) ? pending | 1 << STI : pending & ~(1 << STI);
 }
 
