@@ -112,8 +112,8 @@ export class Fold {
     const { address } = section;
     assert(!this.isTelling && !this.prepared.has(address), `${this.name} is asked for ${address} twice, or too late`);
     if (this.refuses) throw new Error("this listener refuses");
-    this.prepared.set(address, section);
     this.hooks.heard();
+    this.prepared.set(address, section); // it has accepted when it returns
   }
 
   #cancel({ address }: Section): void {
