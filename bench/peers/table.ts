@@ -41,7 +41,8 @@ function renderRow({ what, ours, peer, unit = "", ratio, target }: Row): string 
   const text = cells([`  ${what}`, number(ours), number(peer), unit, ratio === undefined ? "" : ratio.toFixed(2)]);
   if (target === undefined) return text.trimEnd();
   const reached = ratio ?? ours ?? NaN;
-  return `${text}  ${verdict(reached, target.atLeast, target)}  ${verdict(reached, target.goal, target)}`;
+  const verdicts = [target.atLeast, target.goal].map((wanted) => verdict(reached, wanted, target));
+  return `${text}  ${verdicts.join("  ")}`.trimEnd();
 }
 
 function verdict(reached: number, wanted: number, { better }: Target): string {
