@@ -20,13 +20,13 @@ export const room: Room = {
     drained((machine, [, a, b, c]) => listen(machine, pick(living(machine), a), pick(machine.owners, b), c)),
     (machine, [, a, b]) => addSpace(machine, pick(usable(machine), a), pick(machine.owners, b)),
     (machine, [, a]) => destroySpace(machine, pick(living(machine), a)),
-    (machine, step) => nest(machine, "transaction", step),
+    drained((machine, step) => nest(machine, "transaction", step)),
     (machine, step) => nest(machine, "scope", step),
   ],
   outside: [
     (machine, step) => void (machine.nextCallback = nested(step)),
     (machine, step) => void (machine.nextCallback = nested(step)),
-    (machine, step) => nest(machine, "transaction", step),
+    drained((machine, step) => nest(machine, "transaction", step)),
   ],
 };
 
