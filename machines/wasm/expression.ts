@@ -245,6 +245,7 @@ export const f64 = {
   ...group(UNARY, "i64", "f64", { reinterpret_i64: 0xbf, convert_i64_s: 0xb9, convert_i64_u: 0xba }, "f64"),
   ...group(UNARY, "i32", "f64", { convert_i32_s: 0xb7, convert_i32_u: 0xb8 }, "f64"),
   ...group(UNARY, "f32", "f64", { promote_f32: 0xbb }, "f64"),
+  load: load("f64", "load", 0x2b, 8),
 };
 
 export const f64x2 = {

@@ -75,6 +75,7 @@ export const store = {
   i64_8: storeOp("i64", "store8", 0x3c, 1),
   i64_16: storeOp("i64", "store16", 0x3d, 2),
   i64_32: storeOp("i64", "store32", 0x3e, 4),
+  f64: storeOp("f64", "store", 0x39, 8),
 };
 
 export function when(condition: Expr, then: Statements, otherwise: Statements = []): Statement {

@@ -24,7 +24,8 @@ import { structured } from "./control_flow.ts";
 import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
 import { groupsOf } from "./access.ts";
 import { RegionState } from "./region_state.ts";
-import { type BlockState, bound, stepCode } from "./step_code.ts";
+import { bound } from "./operands.ts";
+import { type BlockState, stepCode } from "./step_code.ts";
 
 export function regionCode(
   f: FunctionBuilder,

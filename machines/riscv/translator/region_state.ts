@@ -2,8 +2,8 @@
  * What a region's function keeps in locals while it runs: the guest's registers, the budget, and where it is. Registers
  * are loaded when it is entered and stored when it is left, wherever that is.
  */
-import { type Callee, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
-import type { FunctionBuilder, Global } from "../../wasm/module.ts";
+import { type Callee, type Expr, f64, i32, i64, type Local } from "../../wasm/expression.ts";
+import { type FunctionBuilder, type Global, readGlobal } from "../../wasm/module.ts";
 import {
   branch,
   branchRarely,
@@ -59,6 +59,12 @@ export class RegionState {
   /** i32: from a virtual address to guest memory. */
   readonly distance: Local;
   readonly rm: Local;
+  /** i32: whether the rounding mode is to nearest and NX is set. */
+  readonly isSettled: Local;
+  /** Results of the host's own floating-point operators, and their encoding. */
+  readonly double: Local;
+  readonly single: Local;
+  readonly bits: Local;
   /** Windows in which single accesses look first. */
   readonly #windows: ReadonlySet<number>;
   /** Leaves in the middle of a block: the interpreter runs the instruction at `place`. */
@@ -92,6 +98,10 @@ export class RegionState {
     this.old = f.local("i64");
     this.status = f.local("i32");
     this.rm = f.local("i32");
+    this.isSettled = f.local("i32");
+    this.double = f.local("f64");
+    this.single = f.local("f32");
+    this.bits = f.local("i64");
     this.distance = f.local("i32");
     this.#registers = registersOf(f, blocks);
     this.#windows = windowsOf(blocks);
@@ -99,12 +109,25 @@ export class RegionState {
 
   read(file: File, number: number): Expr {
     if (file === "x" && number === 0) return i64.const(0);
-    return this.#register(file, number).local;
+    const { local } = this.#register(file, number);
+    return file === "x" ? local : i64.reinterpret_f64(local);
   }
 
   /** Nothing if the register is x0: then the value must have no effect. */
   write(file: File, number: number, value: Expr): Statements {
-    return file === "x" && number === 0 ? [] : [set(this.#register(file, number).local, value)];
+    if (file === "x" && number === 0) return [];
+    return [set(this.#register(file, number).local, file === "x" ? value : asDouble(value))];
+  }
+
+  /** An f register as a double, whatever it holds. */
+  writeDouble(number: number, value: Expr): Statements {
+    return [set(this.#register("f", number).local, value)];
+  }
+
+  /** Finds out whether results need no more than to be rounded to nearest: NX has been raised. */
+  settleFloats(): Statements {
+    const isNearest = i32.eqz(i32.load(this.base, at.FRM));
+    return [set(this.isSettled, i32.and(isNearest, readGlobal(this.flags)))];
   }
 
   /** Whether single accesses by this register to this table look first where the last one went. */
@@ -143,14 +166,15 @@ export class RegionState {
     const registers = [...this.#registers.values()];
     return [
       set(this.budget, i32.load(this.base, at.BUDGET)),
-      ...registers.map(({ local, field }) => set(local, i64.load(this.base, field))),
+      ...registers.map(({ local, field }) => set(local, (local.type === "i64" ? i64 : f64).load(this.base, field))),
+      ...(registers.some(({ local }) => local.type === "f64") ? this.settleFloats() : []),
     ];
   }
 
   spill(): Statements {
     const written = [...this.#registers.values()].filter((register) => register.isWritten);
     return [
-      ...written.map(({ local, field }) => store.i64(this.base, local, field)),
+      ...written.map(({ local, field }) => (local.type === "i64" ? store.i64 : store.f64)(this.base, local, field)),
       store.i32(this.base, this.budget, at.BUDGET),
     ];
   }
@@ -191,6 +215,12 @@ export class RegionState {
   }
 }
 
+/** The double with an encoding; the two directions cancel out. */
+export function asDouble(bits: Expr): Expr {
+  if (bits.kind === "numeric" && bits.op.name === "i64.reinterpret_f64" && bits.args[0]) return bits.args[0];
+  return f64.reinterpret_i64(bits);
+}
+
 /** Register operands of each instruction of the table, and their files. */
 const OPERANDS = INSTRUCTIONS.map((instruction) => {
   const files = registerFiles(instruction);
@@ -217,7 +247,7 @@ function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<
   }
   named.delete("x0");
   const registers = [...named].map(([key, { file, number, isWritten }]): [string, Register] => [key, {
-    local: f.local("i64"),
+    local: f.local(file === "x" ? "i64" : "f64"),
     field: (file === "x" ? at.X : at.F) + 8 * number,
     isWritten,
   }]);
