@@ -19,6 +19,7 @@ import * as at from "../layout.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
 import { budgetChecks } from "./budget.ts";
+import { dirtyRegisters } from "./dirty_registers.ts";
 import { CALL_DEPTH, INTERPRET, LEFT, type Linkage } from "./linkage.ts";
 import { structured } from "./control_flow.ts";
 import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
@@ -43,6 +44,7 @@ export function regionCode(
     if (end.kind !== "jump") return inside(end.to);
     return isCall(end.step.decoded) ? inside(end.step.offset + end.step.decoded.length) : inside(...end.seen);
   });
+  const dirty = dirtyRegisters(blocks, graph);
   const checks = budgetChecks(graph, entries, blocks.map(({ count }) => count));
   const code = (node: number, go: (to: number) => Statements): Statements => {
     const one = blocks[node];
@@ -51,14 +53,9 @@ export function regionCode(
       const target = nodes.get(place);
       return target === undefined ? region.leaveFor(region.addressOf(offsetOf(place))) : go(target);
     };
-    return blockCode(
-      region,
-      one,
-      checks.get(node),
-      to,
-      (place) => calleeCode(region, linkage, page, place),
-      shape.apart,
-    );
+    const callee = (place: number | undefined) => calleeCode(region, linkage, page, place);
+    const { apart } = shape;
+    return blockCode(region, one, { to, callee, apart, dirty: dirty[node] ?? -1n, need: checks.get(node) });
   };
   const { base, depth, target } = region;
   const departure = [...region.spill(), store.i64(base, target, at.PC)];
@@ -86,34 +83,32 @@ export function regionCode(
   ];
 }
 
-/** The statements that run the callee at `target`, which is at a place in this page or anywhere, and set `status`. */
-type CalleeCode = (place: number | undefined) => Statements;
+/** What the code of a block has to know besides its instructions. */
+interface Surroundings {
+  /** Goes on at a place. */
+  to(place: number): Statements;
+  /** Runs the callee at `target`, which is at a place in this page or anywhere, and sets `status`. */
+  callee(place: number | undefined): Statements;
+  readonly apart: ReadonlySet<number>;
+  /** The registers to store before a call. */
+  readonly dirty: bigint;
+  /** What the budget must suffice for from here on, if that is to be made sure of here. */
+  readonly need: number | undefined;
+}
 
-/** `need` is what the budget must suffice for from here on, if that is to be made sure of here. */
-function blockCode(
-  region: RegionState,
-  { place, steps, end, count }: Block,
-  need: number | undefined,
-  to: (place: number) => Statements,
-  callee: CalleeCode,
-  apart: ReadonlySet<number>,
-): Statements {
+function blockCode(region: RegionState, { place, steps, end, count }: Block, around: Surroundings): Statements {
+  const { apart, need } = around;
   const state: BlockState = { isFloatOn: false, isFloatDirty: false, groups: groupsOf(steps, apart) };
   const { budget } = region;
   return [
     ...(need === undefined ? [] : region.exitIf(i32.lt_s(budget, i32.const(need)), offsetOf(place), 0)),
     set(budget, i32.sub(budget, i32.const(count))),
     ...steps.flatMap((step, i) => stepCode(region, step, count - i, state)),
-    ...endCode(region, end, to, callee),
+    ...endCode(region, end, around),
   ];
 }
 
-function endCode(
-  region: RegionState,
-  end: Block["end"],
-  to: (place: number) => Statements,
-  callee: CalleeCode,
-): Statements {
+function endCode(region: RegionState, end: Block["end"], { to, callee, dirty }: Surroundings): Statements {
   if (end.kind === "goto") return to(end.to);
   const { step } = end;
   const { decoded, offset } = step;
@@ -136,7 +131,7 @@ function endCode(
   const target = end.to === undefined ? bound(region, step, s.target) : region.addressOf(end.to);
   if (isReturn(decoded)) return region.leaveFor(target, region.back);
   if (!isCall(decoded)) return jumpCode(region, target, end.seen, region.slotOf(offset), to);
-  return callCode(region, step, target, to, callee(end.to));
+  return callCode(region, step, dirty, target, to, callee(end.to));
 }
 
 /** Goes on in the region if the target is one of those that were seen before, by a table over the page's halfwords. */
@@ -166,6 +161,7 @@ function jumpCode(
 function callCode(
   region: RegionState,
   { offset, decoded }: Step,
+  dirty: bigint | undefined,
   target: Expr,
   to: (place: number) => Statements,
   callee: Statements,
@@ -176,7 +172,7 @@ function callCode(
   return [
     set(region.target, target),
     ...region.write("x", decoded.rd, back),
-    ...region.spill(),
+    ...region.spill(dirty),
     store.i64(base, region.target, at.PC),
     ...callee,
     when(i32.or(status, i64.ne(i64.load(base, at.PC), back)), [giveBack(status)]),

@@ -35,6 +35,8 @@ interface Register {
   readonly local: Local;
   readonly field: number;
   readonly isWritten: boolean;
+  /** Of the register in sets of registers. */
+  readonly bit: bigint;
 }
 
 export class RegionState {
@@ -171,8 +173,9 @@ export class RegionState {
     ];
   }
 
-  spill(): Statements {
-    const written = [...this.#registers.values()].filter((register) => register.isWritten);
+  /** Stores what the region may have written: of the registers in a set (`writtenBy`), or of all. */
+  spill(set = -1n): Statements {
+    const written = [...this.#registers.values()].filter(({ isWritten, bit }) => isWritten && (set & bit) !== 0n);
     return [
       ...written.map(({ local, field }) => (local.type === "i64" ? store.i64 : store.f64)(this.base, local, field)),
       store.i32(this.base, this.budget, at.BUDGET),
@@ -229,6 +232,14 @@ const OPERANDS = INSTRUCTIONS.map((instruction) => {
     .map((operand) => ({ operand, file: files[operand] }));
 });
 
+const bitOf = (file: File, number: number) => 1n << BigInt(file === "x" ? number : 32 + number);
+
+/** The registers that a step writes, as a set: one bit for each. */
+export function writtenBy({ decoded }: Step): bigint {
+  const written = OPERANDS[decoded.index]?.find(({ operand }) => operand === "rd");
+  return written ? bitOf(written.file, decoded.rd) : 0n;
+}
+
 /** The registers that the region's instructions name. */
 function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<string, Register> {
   const named = new Map<string, { file: File; number: number; isWritten: boolean }>();
@@ -250,6 +261,7 @@ function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<
     local: f.local(file === "x" ? "i64" : "f64"),
     field: (file === "x" ? at.X : at.F) + 8 * number,
     isWritten,
+    bit: bitOf(file, number),
   }]);
   return new Map(registers);
 }
