@@ -35,8 +35,12 @@ export type { ReferenceKind } from "./ecs/ref_count.ts";
 
 // Its verbs.
 export {
-  addSubregion,
   createAddressSpace,
+  destroyAddressSpace,
+  registerListener,
+  unregisterListener,
+} from "./systems/address_spaces.ts";
+export {
   createAlias,
   createContainer,
   createMmio,
@@ -45,14 +49,15 @@ export {
   createReservation,
   createRom,
   createRomDevice,
-  delSubregion,
-  destroyAddressSpace,
   type MmioOptions,
   observeStores,
   ramOf,
   type RamOptions,
   type RegionOptions,
-  registerListener,
+} from "./systems/create_region.ts";
+export {
+  addSubregion,
+  delSubregion,
   setAddress,
   setAliasOffset,
   setEnabled,
@@ -61,7 +66,6 @@ export {
   setRomd,
   setSize,
   setUnmergeable,
-  unregisterListener,
 } from "./systems/topology.ts";
 export { addIoEvent, closeNotifier, createNotifier, delIoEvent, type IoEventOptions } from "./systems/io_event.ts";
 export { addCoalescing, clearCoalescing, setCoalescing, setFlushCoalesced } from "./systems/coalesced.ts";

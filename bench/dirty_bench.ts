@@ -8,14 +8,9 @@ import { createWorld } from "../ecs/world.ts";
 import { dispatchWrite } from "../systems/dispatch.ts";
 import { markDirty, snapshotAndClear } from "../systems/dirty_log.ts";
 import { startDirtyTracking } from "../systems/dirty_tracking.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createOwner,
-  createRam,
-  ramOf,
-} from "../systems/topology.ts";
+import { createAddressSpace } from "../systems/address_spaces.ts";
+import { createContainer, createOwner, createRam, ramOf } from "../systems/create_region.ts";
+import { addSubregion } from "../systems/topology.ts";
 
 const GIB = 2 ** 30;
 const MARKS = 1 << 16;

@@ -4,14 +4,9 @@ import type { Region } from "../ecs/region.ts";
 import { createWorld } from "../ecs/world.ts";
 import { dispatchRead, dispatchWrite } from "../systems/dispatch.ts";
 import { addIoEvent, createNotifier, delIoEvent } from "../systems/io_event.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  registerListener,
-} from "../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner } from "../systems/create_region.ts";
+import { addSubregion } from "../systems/topology.ts";
 import { transaction } from "../systems/transaction.ts";
 
 let seed = 1;

@@ -5,15 +5,9 @@ import { cacheRead, createCache, destroyCache } from "../systems/cache.ts";
 import { dispatchRead } from "../systems/dispatch.ts";
 import { createIommu } from "../systems/iommu.ts";
 import { map, unmap } from "../systems/map.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-} from "../systems/topology.ts";
+import { createAddressSpace } from "../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createOwner, createRam } from "../systems/create_region.ts";
+import { addSubregion } from "../systems/topology.ts";
 
 const world = createWorld();
 const owner = createOwner(world, { name: "machine" });

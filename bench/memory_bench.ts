@@ -10,20 +10,9 @@ import { dispatchRead } from "../systems/dispatch.ts";
 import { drop } from "../systems/finalize.ts";
 import { readScope } from "../systems/scope.ts";
 import { transaction } from "../systems/transaction.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  registerListener,
-  setAddress,
-  setAliasOffset,
-  setEnabled,
-} from "../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createOwner, createRam } from "../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setAliasOffset, setEnabled } from "../systems/topology.ts";
 
 interface Machine {
   world: World;

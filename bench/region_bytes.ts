@@ -1,6 +1,8 @@
 /** Bytes per region: what attached MMIO regions with shared handlers take, with their ranges in one view. Needs `--expose-gc`. */
 import { createWorld } from "../ecs/world.ts";
-import { addSubregion, createAddressSpace, createContainer, createMmio, createOwner } from "../systems/topology.ts";
+import { createAddressSpace } from "../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner } from "../systems/create_region.ts";
+import { addSubregion } from "../systems/topology.ts";
 import { transaction } from "../systems/transaction.ts";
 
 /** Just below a power of two, so that columns, which double, have no room left over. */

@@ -4,14 +4,9 @@ import type { Region } from "../ecs/region.ts";
 import { createWorld } from "../ecs/world.ts";
 import { openPublishedView } from "../systems/published_reader.ts";
 import { publish } from "../systems/published_view.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createOwner,
-  createRam,
-  setAddress,
-} from "../systems/topology.ts";
+import { createAddressSpace } from "../systems/address_spaces.ts";
+import { createContainer, createOwner, createRam } from "../systems/create_region.ts";
+import { addSubregion, setAddress } from "../systems/topology.ts";
 import { registerWorkerReader } from "../systems/worker_readers.ts";
 
 const RANGES = 1000;

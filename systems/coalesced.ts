@@ -11,7 +11,7 @@ import { TopologyError } from "./admission.ts";
 import { drainCoalesced } from "./coalesced_ring.ts";
 import { announceCoalesced } from "./notify.ts";
 import { whenTold } from "./telling.ts";
-import { resolveLiving } from "./topology.ts";
+import { resolveLiving } from "./living.ts";
 
 /** Makes all of the region coalesced, instead of what was (M3). */
 export function setCoalescing(world: World, region: Region): void {

@@ -28,7 +28,7 @@ import { checkState, configure } from "./configure.ts";
 import { drop, onFinalize } from "./finalize.ts";
 import { disconnect } from "./interrupts.ts";
 import { createTimer } from "./timers.ts";
-import { createMmio, createOwner } from "./topology.ts";
+import { createMmio, createOwner } from "./create_region.ts";
 
 export interface DeviceOptions {
   /** Unique in the world until the device is unplugged. */

@@ -16,7 +16,8 @@ import { TopologyError } from "./admission.ts";
 import { writeMask } from "./log_masks.ts";
 import { call } from "./call_listener.ts";
 import { sectionsShownTo } from "./notify.ts";
-import { ramOf, resolveLiving } from "./topology.ts";
+import { ramOf } from "./create_region.ts";
+import { resolveLiving } from "./living.ts";
 import { commit } from "./transaction.ts";
 
 /** A request that the dirty logs cannot meet. */

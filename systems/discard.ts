@@ -11,7 +11,7 @@ import type { Pin } from "../ecs/ref_count.ts";
 import { type Region, RegionKind, regions } from "../ecs/region.ts";
 import type { World } from "../ecs/world.ts";
 import { closeHolding, openHolding, resolveHolder } from "./holding.ts";
-import { ramOf } from "./topology.ts";
+import { ramOf } from "./create_region.ts";
 
 /** A discard manager or a change of it that makes no sense, or that a listener refuses. Nothing has changed. */
 export class DiscardError extends Error {

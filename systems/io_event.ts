@@ -24,7 +24,7 @@ import { highBits, lowBits } from "./access.ts";
 import { TopologyError } from "./admission.ts";
 import { drop } from "./finalize.ts";
 import { markIoEvents } from "./io_event_lists.ts";
-import { resolveLiving, resolveOwner } from "./topology.ts";
+import { resolveLiving, resolveOwner } from "./living.ts";
 import { commit } from "./transaction.ts";
 
 /** Which write sets which notifier. */

@@ -9,7 +9,7 @@ import { aliasTarget, Flag, type Region, RegionKind, regions } from "../ecs/regi
 import type { World } from "../ecs/world.ts";
 import { closeHolding, openHolding, resolveHolder } from "./holding.ts";
 import { readScope } from "./scope.ts";
-import { createRegion, type RegionOptions } from "./topology.ts";
+import { createRegion, type RegionOptions } from "./create_region.ts";
 
 /** A notifier or a notification that makes no sense, or that the model refuses. Nothing has changed. */
 export class IommuError extends Error {

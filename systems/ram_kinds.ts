@@ -7,7 +7,9 @@ import { bindMmio, Flag, type MmioOps, type Region, RegionKind, regions } from "
 import type { World } from "../ecs/world.ts";
 import { trackNewBlock } from "./log_masks.ts";
 import { notifyResized } from "./tell_ram_notifiers.ts";
-import { createRegion, type RamOptions, type RegionOptions, resolveLiving, resolveOwner, setSize } from "./topology.ts";
+import { createRegion, type RamOptions, type RegionOptions } from "./create_region.ts";
+import { resolveLiving, resolveOwner } from "./living.ts";
+import { setSize } from "./topology.ts";
 import { standing } from "./undo.ts";
 
 /** A size or buffer that does not fit. Nothing has changed. */

@@ -13,7 +13,8 @@ import { dispatchRead, dispatchWrite } from "../../systems/dispatch.ts";
 import { currentEpoch, type Reader } from "../../systems/epoch.ts";
 import { announce, quiesce, registerReader, unregisterReader } from "../../systems/scope.ts";
 import { markDirty } from "../../systems/dirty_log.ts";
-import { observeStores, registerListener, unregisterListener } from "../../systems/topology.ts";
+import { registerListener, unregisterListener } from "../../systems/address_spaces.ts";
+import { observeStores } from "../../systems/create_region.ts";
 import type { Bus, BusEvents, MemoryRange } from "./bus.ts";
 import { PAGE_BYTES, STORES_DISPATCHED, STORES_LOST, STORES_WRITE } from "./layout.ts";
 

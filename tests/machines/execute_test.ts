@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { createWorld } from "../../ecs/world.ts";
 import { drop } from "../../systems/finalize.ts";
 import { createClock, createTimer, deleteTimer, nextDeadline, setTimer } from "../../systems/timers.ts";
-import { createOwner } from "../../systems/topology.ts";
+import { createOwner } from "../../systems/create_region.ts";
 import { CallbackBackend, type CharacterFrontend } from "../../machines/backends/character.ts";
 import { Execution, type Processor } from "../../machines/execute.ts";
 import { type GuestClock, HostClock, InstructionClock } from "../../machines/guest_clock.ts";

@@ -7,20 +7,9 @@ import { InUseError, LifetimeError } from "../../systems/finalize.ts";
 import { TopologyError } from "../../systems/admission.ts";
 import { drop, onFinalize, reference, release } from "../../systems/finalize.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  registerListener,
-  setAddress,
-  setEnabled,
-  unregisterListener,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener, unregisterListener } from "../../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import {
   newRegionModel,

@@ -9,15 +9,8 @@ import { dispatchRead } from "../../systems/dispatch.ts";
 import { load, peek, read, store, write } from "../../systems/dma.ts";
 import { scopeDepth } from "../../systems/epoch.ts";
 import { audit } from "../../systems/inspect.ts";
-import {
-  addSubregion,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  observeStores,
-  ramOf,
-} from "../../systems/topology.ts";
+import { createMmio, createOwner, createRam, observeStores, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 import { transaction, transactionDepth } from "../../systems/transaction.ts";
 import { Stage } from "./machine.ts";
 

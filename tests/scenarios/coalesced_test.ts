@@ -14,18 +14,9 @@ import { load, peek, store, write } from "../../systems/dma.ts";
 import { drop } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { addIoEvent, createNotifier } from "../../systems/io_event.ts";
-import {
-  addSubregion,
-  createAlias,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  registerListener,
-  setAddress,
-  setEnabled,
-  unregisterListener,
-} from "../../systems/topology.ts";
+import { registerListener, unregisterListener } from "../../systems/address_spaces.ts";
+import { createAlias, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Stage } from "./machine.ts";
 

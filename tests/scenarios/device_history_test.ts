@@ -17,19 +17,13 @@ import { mtreeJson } from "../../systems/mtree.ts";
 import { retiredQueue } from "../../systems/retire.ts";
 import { announce, closeScope, openScope, registerReader, unregisterReader } from "../../systems/scope.ts";
 import {
-  addSubregion,
   createAddressSpace,
-  createRomDevice,
-  delSubregion,
   destroyAddressSpace,
-  ramOf,
   registerListener,
-  setAddress,
-  setAliasOffset,
-  setEnabled,
-  setRomd,
   unregisterListener,
-} from "../../systems/topology.ts";
+} from "../../systems/address_spaces.ts";
+import { createRomDevice, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setAliasOffset, setEnabled, setRomd } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Machine } from "./machine.ts";
 

@@ -31,22 +31,18 @@ import {
 import { store, write, writeRom } from "../../systems/dma.ts";
 import { createIommu } from "../../systems/iommu.ts";
 import { audit } from "../../systems/inspect.ts";
+import { createAddressSpace, registerListener, unregisterListener } from "../../systems/address_spaces.ts";
 import {
-  addSubregion,
-  createAddressSpace,
   createAlias,
   createContainer,
   createOwner,
   createRam,
   createRom,
   createRomDevice,
-  delSubregion,
   observeStores,
   ramOf,
-  registerListener,
-  setReadonly,
-  unregisterListener,
-} from "../../systems/topology.ts";
+} from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setReadonly } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 
 const { VGA, CODE, MIGRATION } = DirtyClient;

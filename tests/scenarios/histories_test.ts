@@ -19,15 +19,13 @@ import { drain, readScope } from "../../systems/scope.ts";
 import { createTimer, setTimer } from "../../systems/timers.ts";
 import { createClock, runDueTimers } from "../../systems/timers.ts";
 import {
-  addSubregion,
   createAddressSpace,
-  createAlias,
-  delSubregion,
   destroyAddressSpace,
-  ramOf,
   registerListener,
   unregisterListener,
-} from "../../systems/topology.ts";
+} from "../../systems/address_spaces.ts";
+import { createAlias, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 import { Machine } from "./machine.ts";
 
 const MEMORY = 0x100000;

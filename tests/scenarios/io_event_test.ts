@@ -13,19 +13,9 @@ import { scopeDepth } from "../../systems/epoch.ts";
 import { audit } from "../../systems/inspect.ts";
 import { ioEventDifferences } from "../../systems/io_event_lists.ts";
 import { addIoEvent, closeNotifier, createNotifier, delIoEvent, type IoEventOptions } from "../../systems/io_event.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  registerListener,
-  setAddress,
-  setEnabled,
-  unregisterListener,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener, unregisterListener } from "../../systems/address_spaces.ts";
+import { createAlias, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Stage } from "./machine.ts";
 

@@ -26,17 +26,9 @@ import {
 } from "../../systems/iommu.ts";
 import { map, unmap } from "../../systems/map.ts";
 import { mtree } from "../../systems/mtree.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createRam,
-  delSubregion,
-  destroyAddressSpace,
-  ramOf,
-} from "../../systems/topology.ts";
+import { createAddressSpace, destroyAddressSpace } from "../../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createRam, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 import { Stage } from "./machine.ts";
 
 const PAGE = 0x1000;

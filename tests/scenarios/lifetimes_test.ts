@@ -23,18 +23,9 @@ import {
   registerReader,
   unregisterReader,
 } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createRam,
-  delSubregion,
-  ramOf,
-  registerListener,
-  setAddress,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createRam, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress } from "../../systems/topology.ts";
 import { Stage } from "./machine.ts";
 
 class Machine extends Stage {

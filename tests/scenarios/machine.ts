@@ -12,15 +12,8 @@ import { onFinalize } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { leaks } from "../../systems/leaks.ts";
 import { retiredQueue } from "../../systems/retire.ts";
-import {
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  registerListener,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
 
 /** What every scenario stands on: a world that keeps what its model does wrong, one address space, and who has ended. */
 export class Stage {

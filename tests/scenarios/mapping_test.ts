@@ -20,9 +20,8 @@ import { cancelWait, waitForBudget } from "../../systems/map_waiter.ts";
 import { deviceRegion, plug, unplug } from "../../systems/plug.ts";
 import { timeline } from "../../systems/timeline.ts";
 import { retiredQueue } from "../../systems/retire.ts";
+import { createAddressSpace, destroyAddressSpace, registerListener } from "../../systems/address_spaces.ts";
 import {
-  addSubregion,
-  createAddressSpace,
   createAlias,
   createContainer,
   createMmio,
@@ -30,14 +29,10 @@ import {
   createRam,
   createRom,
   createRomDevice,
-  delSubregion,
-  destroyAddressSpace,
   observeStores,
   ramOf,
-  registerListener,
-  setAddress,
-  setEnabled,
-} from "../../systems/topology.ts";
+} from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled } from "../../systems/topology.ts";
 import { Stage } from "./machine.ts";
 
 class Machine extends Stage {

@@ -6,16 +6,9 @@ import { type Reason, whyAlive } from "../../systems/inspect.ts";
 import { leaks } from "../../systems/leaks.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
 import { NoTimelineError, timeline, timelineText, timelineTrace } from "../../systems/timeline.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  registerListener,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 
 const HERE = "tests/scenarios/provenance_test.ts:";
 

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { createGuestMemory } from "../../ecs/ram_block.ts";
 import { drop } from "../../systems/finalize.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import { ramOf } from "../../systems/topology.ts";
+import { ramOf } from "../../systems/create_region.ts";
 import { Machine } from "./machine.ts";
 
 Deno.test("S136 the range of freed RAM is used again, page-aligned and zeroed, and not while it may be read", () => {

@@ -26,17 +26,9 @@ import { map, unmap } from "../../systems/map.ts";
 import { createRamDevice, createRamPointer, createResizableRam, RamError, resizeRam } from "../../systems/ram_kinds.ts";
 import { addRamNotifier, removeRamNotifier } from "../../systems/ram_notifier.ts";
 import { readScope } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createMmio,
-  createRam,
-  createRomDevice,
-  delSubregion,
-  observeStores,
-  ramOf,
-  registerListener,
-  setEnabled,
-} from "../../systems/topology.ts";
+import { registerListener } from "../../systems/address_spaces.ts";
+import { createMmio, createRam, createRomDevice, observeStores, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setEnabled } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Stage } from "./machine.ts";
 

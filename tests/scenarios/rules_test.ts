@@ -9,14 +9,8 @@ import { drop, InUseError, reference, release } from "../../systems/finalize.ts"
 import { whyAlive } from "../../systems/inspect.ts";
 import { memoryMap } from "../../systems/memory_map.ts";
 import { readScope } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  delSubregion,
-  destroyAddressSpace,
-  setAddress,
-  setEnabled,
-} from "../../systems/topology.ts";
+import { createAddressSpace, destroyAddressSpace } from "../../systems/address_spaces.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Machine } from "./machine.ts";
 

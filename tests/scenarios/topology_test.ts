@@ -9,9 +9,8 @@ import { CycleError, TopologyError } from "../../systems/admission.ts";
 import { load, read, store, write, writeRom } from "../../systems/dma.ts";
 import { audit } from "../../systems/inspect.ts";
 import { mtree, mtreeJson, type RangeLine } from "../../systems/mtree.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
 import {
-  addSubregion,
-  createAddressSpace,
   createAlias,
   createContainer,
   createMmio,
@@ -20,8 +19,11 @@ import {
   createReservation,
   createRom,
   createRomDevice,
-  delSubregion,
   ramOf,
+} from "../../systems/create_region.ts";
+import {
+  addSubregion,
+  delSubregion,
   setAddress,
   setAliasOffset,
   setEnabled,

@@ -8,20 +8,13 @@ import { load } from "../../systems/dma.ts";
 import { InUseError } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import {
-  addSubregion,
   createAddressSpace,
-  createContainer,
-  createMmio,
-  createRam,
-  delSubregion,
   destroyAddressSpace,
   registerListener,
-  setAddress,
-  setEnabled,
-  setReadonly,
-  setSize,
   unregisterListener,
-} from "../../systems/topology.ts";
+} from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled, setReadonly, setSize } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Stage } from "./machine.ts";
 

@@ -12,7 +12,7 @@ import {
 import { engageGuard } from "../../systems/call_handler.ts";
 import { drop } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
-import { createOwner } from "../../systems/topology.ts";
+import { createOwner } from "../../systems/create_region.ts";
 
 function setUp() {
   const faults: string[] = [];

@@ -2,16 +2,9 @@ import { assertEquals } from "@std/assert";
 import { createGuestMemory } from "../../ecs/ram_block.ts";
 import { createWorld } from "../../ecs/world.ts";
 import { dispatchFind } from "../../systems/find.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createRam,
-  createRom,
-  ramOf,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createRam, createRom, ramOf } from "../../systems/create_region.ts";
+import { addSubregion } from "../../systems/topology.ts";
 
 Deno.test("a TLB fill learns where in the guest memory an address is, and whether its whole page may be mapped", () => {
   const world = createWorld();

@@ -11,7 +11,8 @@ import { transaction } from "../../systems/transaction.ts";
 import { scopeDepth } from "../../systems/epoch.ts";
 import { CycleError } from "../../systems/admission.ts";
 import { holdersOf } from "../../systems/inspect.ts";
-import { addSubregion, createAddressSpace, delSubregion, setEnabled } from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { addSubregion, delSubregion, setEnabled } from "../../systems/topology.ts";
 import { Machine } from "../scenarios/machine.ts";
 
 Deno.test("destructors run once, the last registered first", () => {

@@ -7,14 +7,8 @@ import { getDirty, resetDirty, setLog } from "../../systems/dirty_log.ts";
 import { drop, reference, release } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { map, unmap } from "../../systems/map.ts";
-import {
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  destroyAddressSpace,
-} from "../../systems/topology.ts";
+import { createAddressSpace, destroyAddressSpace } from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
 
 Deno.test("a pin that a holder gives back is its own, not that of what it has mapped of the same region", () => {
   const world = createWorld();

@@ -13,7 +13,8 @@ import { retiredQueue } from "../../systems/retire.ts";
 import { audit, AuditError } from "../../systems/inspect.ts";
 import { reference } from "../../systems/finalize.ts";
 import { map } from "../../systems/map.ts";
-import { addSubregion, registerListener } from "../../systems/topology.ts";
+import { registerListener } from "../../systems/address_spaces.ts";
+import { addSubregion } from "../../systems/topology.ts";
 import { Machine } from "../scenarios/machine.ts";
 
 /** A machine with one of everything that can be spoiled. */

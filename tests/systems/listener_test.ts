@@ -11,18 +11,13 @@ import { store } from "../../systems/dma.ts";
 import { LifetimeError } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import {
-  addSubregion,
   createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
   destroyAddressSpace,
-  ramOf,
   registerListener,
   unregisterListener,
-} from "../../systems/topology.ts";
+} from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner, createRam, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 
 Deno.test("a listener that unregisters itself while it is being unregistered is refused, and leaves whole", () => {
   const world = createWorld();

@@ -4,15 +4,9 @@ import { allListeners } from "../../ecs/listener.ts";
 import { createWorld } from "../../ecs/world.ts";
 import { resetDirty, setLog } from "../../systems/dirty_log.ts";
 import { audit, AuditError } from "../../systems/inspect.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createOwner,
-  createRam,
-  ramOf,
-  registerListener,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
+import { createContainer, createOwner, createRam, ramOf } from "../../systems/create_region.ts";
+import { addSubregion } from "../../systems/topology.ts";
 
 function machine() {
   const world = createWorld({ debug: true });

@@ -15,9 +15,8 @@ import { map } from "../../systems/map.ts";
 import { type MemoryMap, memoryMap, type RegionEntry } from "../../systems/memory_map.ts";
 import { createResizableRam } from "../../systems/ram_kinds.ts";
 import { readScope } from "../../systems/scope.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
 import {
-  addSubregion,
-  createAddressSpace,
   createAlias,
   createContainer,
   createMmio,
@@ -26,7 +25,9 @@ import {
   createReservation,
   createRom,
   createRomDevice,
-  registerListener,
+} from "../../systems/create_region.ts";
+import {
+  addSubregion,
   setAddress,
   setEnabled,
   setNonvolatile,

@@ -1,16 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { createWorld } from "../../ecs/world.ts";
 import { mtree, mtreeJson } from "../../systems/mtree.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createAlias,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  setEnabled,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createAlias, createContainer, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, setEnabled } from "../../systems/topology.ts";
 
 Deno.test("mtree shows the tree by priority and what is visible of it", () => {
   const world = createWorld();

@@ -7,14 +7,9 @@ import { audit } from "../../systems/inspect.ts";
 import { memoryMap } from "../../systems/memory_map.ts";
 import { mtree } from "../../systems/mtree.ts";
 import { NESTING_MAX } from "../../systems/nesting.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createOwner,
-  delSubregion,
-  setAddress,
-  setEnabled,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createOwner } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setEnabled } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Machine } from "../scenarios/machine.ts";
 

@@ -21,7 +21,9 @@ import {
   unrealize,
 } from "../../systems/plug.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import { addSubregion, createOwner, registerListener, unregisterListener } from "../../systems/topology.ts";
+import { registerListener, unregisterListener } from "../../systems/address_spaces.ts";
+import { createOwner } from "../../systems/create_region.ts";
+import { addSubregion } from "../../systems/topology.ts";
 import { type Rig, withRig } from "../machines/devices/rig.ts";
 
 const powerOn = () => ({ value: 0, kept: 0, inputs: [0, 0], alarms: 0, work: 0 });

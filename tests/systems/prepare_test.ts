@@ -17,19 +17,16 @@ import { mtreeJson } from "../../systems/mtree.ts";
 import { isRealized, plug, unplug } from "../../systems/plug.ts";
 import { RefusedError } from "../../systems/prepare.ts";
 import { createResizableRam, resizeRam } from "../../systems/ram_kinds.ts";
+import { createAddressSpace, registerListener, unregisterListener } from "../../systems/address_spaces.ts";
+import { createContainer, createReservation } from "../../systems/create_region.ts";
 import {
   addSubregion,
-  createAddressSpace,
-  createContainer,
-  createReservation,
   delSubregion,
-  registerListener,
   setAddress,
   setAliasOffset,
   setEnabled,
   setReadonly,
   setSize,
-  unregisterListener,
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { Machine } from "../scenarios/machine.ts";

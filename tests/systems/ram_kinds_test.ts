@@ -13,7 +13,7 @@ import {
 import { drop, LifetimeError, reference } from "../../systems/finalize.ts";
 import { createResizableRam, resizeRam } from "../../systems/ram_kinds.ts";
 import { addRamNotifier } from "../../systems/ram_notifier.ts";
-import { createOwner } from "../../systems/topology.ts";
+import { createOwner } from "../../systems/create_region.ts";
 
 const { VGA } = DirtyClient;
 

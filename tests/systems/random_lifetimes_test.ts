@@ -13,7 +13,8 @@ import type { Reader } from "../../systems/epoch.ts";
 import { drop, onFinalize, reference, release } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import { addSubregion, createContainer, createOwner, createRam, delSubregion } from "../../systems/topology.ts";
+import { createContainer, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 
 interface OwnerModel {
   readonly handle: Owner;

@@ -16,15 +16,9 @@ import { closeHoldings } from "../../systems/holding.ts";
 import { audit } from "../../systems/inspect.ts";
 import { map, type Mapping, setBounceLimit, unmap } from "../../systems/map.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner, createRam } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 
 interface DeviceModel {
   readonly owner: Owner;

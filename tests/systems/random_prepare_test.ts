@@ -9,11 +9,10 @@ import { drop } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { mtreeJson } from "../../systems/mtree.ts";
 import { RefusedError } from "../../systems/prepare.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
 import {
   addSubregion,
-  createAddressSpace,
   delSubregion,
-  registerListener,
   setAddress,
   setAliasOffset,
   setEnabled,

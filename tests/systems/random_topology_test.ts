@@ -15,8 +15,12 @@ import { audit } from "../../systems/inspect.ts";
 import { closeScope, openScope } from "../../systems/scope.ts";
 import type { Reader } from "../../systems/epoch.ts";
 import {
-  addSubregion,
   createAddressSpace,
+  destroyAddressSpace,
+  registerListener,
+  unregisterListener,
+} from "../../systems/address_spaces.ts";
+import {
   createAlias,
   createContainer,
   createMmio,
@@ -24,9 +28,10 @@ import {
   createRam,
   createReservation,
   createRomDevice,
+} from "../../systems/create_region.ts";
+import {
+  addSubregion,
   delSubregion,
-  destroyAddressSpace,
-  registerListener,
   setAddress,
   setAliasOffset,
   setEnabled,
@@ -35,7 +40,6 @@ import {
   setRomd,
   setSize,
   setUnmergeable,
-  unregisterListener,
 } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 

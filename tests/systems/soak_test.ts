@@ -8,15 +8,9 @@ import { createWorld, type World } from "../../ecs/world.ts";
 import { drop } from "../../systems/finalize.ts";
 import { audit } from "../../systems/inspect.ts";
 import { retiredQueue } from "../../systems/retire.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  delSubregion,
-  registerListener,
-} from "../../systems/topology.ts";
+import { createAddressSpace, registerListener } from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion } from "../../systems/topology.ts";
 
 const CYCLES = 20_000;
 /** Bytes; the heap of the same cycles swings by less. */

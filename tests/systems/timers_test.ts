@@ -13,7 +13,7 @@ import {
   runDueTimers,
   setTimer,
 } from "../../systems/timers.ts";
-import { createOwner } from "../../systems/topology.ts";
+import { createOwner } from "../../systems/create_region.ts";
 
 function setUp() {
   const faults: string[] = [];

@@ -20,18 +20,9 @@ import { publish, type PublishOptions, unpublish } from "../../systems/published
 import { retiredQueue } from "../../systems/retire.ts";
 import { drain, unregisterReader } from "../../systems/scope.ts";
 import { stalledReaders } from "../../systems/stalled_readers.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  createRom,
-  delSubregion,
-  ramOf,
-  setAddress,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner, createRam, createRom, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress } from "../../systems/topology.ts";
 import { registerWorkerReader } from "../../systems/worker_readers.ts";
 import { stressWorkers } from "./worker_stress.ts";
 

@@ -15,17 +15,9 @@ import { audit } from "../../systems/inspect.ts";
 import { publish } from "../../systems/published_view.ts";
 import { retiredQueue } from "../../systems/retire.ts";
 import { drain, unregisterReader } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createMmio,
-  createOwner,
-  createRam,
-  delSubregion,
-  ramOf,
-  setAddress,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createContainer, createMmio, createOwner, createRam, ramOf } from "../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress } from "../../systems/topology.ts";
 import { transaction } from "../../systems/transaction.ts";
 import { registerWorkerReader } from "../../systems/worker_readers.ts";
 import { Count, type Job, type Message, wordOf } from "./worker_stress_pattern.ts";

@@ -10,14 +10,9 @@ import type { World } from "../../ecs/world.ts";
 import { drop } from "../../systems/finalize.ts";
 import { publish, unpublish } from "../../systems/published_view.ts";
 import { unregisterReader } from "../../systems/scope.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createOwner,
-  createRam,
-  ramOf,
-} from "../../systems/topology.ts";
+import { createAddressSpace } from "../../systems/address_spaces.ts";
+import { createContainer, createOwner, createRam, ramOf } from "../../systems/create_region.ts";
+import { addSubregion } from "../../systems/topology.ts";
 import { registerWorkerReader, type WorkerReader } from "../../systems/worker_readers.ts";
 import { Count, type Message, WARD_BLOCKS, wordOf } from "./worker_stress_pattern.ts";
 

@@ -6,7 +6,8 @@ import { addFile, addItem, fwCfg, Key } from "../../../machines/devices/fw_cfg.t
 import { runBottomHalves } from "../../../systems/bottom_half.ts";
 import { read, write } from "../../../systems/dma.ts";
 import { resetDevice } from "../../../systems/plug.ts";
-import { addSubregion, createRam } from "../../../systems/topology.ts";
+import { createRam } from "../../../systems/create_region.ts";
+import { addSubregion } from "../../../systems/topology.ts";
 import { Rig, withRig } from "./rig.ts";
 
 const BASE = 0x10100000;

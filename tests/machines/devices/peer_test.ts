@@ -16,7 +16,8 @@ import { ns16550a } from "../../../machines/devices/ns16550a.ts";
 import { plic } from "../../../machines/devices/plic.ts";
 import { driveInput } from "../../../systems/interrupts.ts";
 import { load } from "../../../systems/dma.ts";
-import { addSubregion, createRam } from "../../../systems/topology.ts";
+import { createRam } from "../../../systems/create_region.ts";
+import { addSubregion } from "../../../systems/topology.ts";
 import { askPeer, findPeerDevice, hasPeer } from "./qtest.ts";
 import { Rig } from "./rig.ts";
 

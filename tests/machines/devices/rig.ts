@@ -15,7 +15,8 @@ import { audit } from "../../../systems/inspect.ts";
 import { connect } from "../../../systems/interrupts.ts";
 import { plug, unplugAll } from "../../../systems/plug.ts";
 import { createClock, nextDeadline, runDueTimers } from "../../../systems/timers.ts";
-import { createAddressSpace, createContainer, createOwner } from "../../../systems/topology.ts";
+import { createAddressSpace } from "../../../systems/address_spaces.ts";
+import { createContainer, createOwner } from "../../../systems/create_region.ts";
 
 export class Rig {
   readonly world: World;

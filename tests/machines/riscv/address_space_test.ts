@@ -11,21 +11,17 @@ import { write } from "../../../systems/dma.ts";
 import { current, translationIn } from "./tiers.ts";
 import { drop } from "../../../systems/finalize.ts";
 import { audit } from "../../../systems/inspect.ts";
+import { createAddressSpace } from "../../../systems/address_spaces.ts";
 import {
-  addSubregion,
-  createAddressSpace,
   createAlias,
   createContainer,
   createMmio,
   createOwner,
   createRam,
   createRom,
-  delSubregion,
   ramOf,
-  setAddress,
-  setAliasOffset,
-  setEnabled,
-} from "../../../systems/topology.ts";
+} from "../../../systems/create_region.ts";
+import { addSubregion, delSubregion, setAddress, setAliasOffset, setEnabled } from "../../../systems/topology.ts";
 
 const { zero, t0, t1, t2, a0, a1, a2, s0, s1 } = x;
 const RAM = 0x8000_0000, RAM_BYTES = 0x10_0000;

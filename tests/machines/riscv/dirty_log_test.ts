@@ -10,14 +10,9 @@ import { createHart, type Hart } from "../../../machines/riscv/hart.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { getDirty, resetDirty, setLog, snapshotAndClear, snapshotGetDirty } from "../../../systems/dirty_log.ts";
 import { startDirtyTracking, stopDirtyTracking } from "../../../systems/dirty_tracking.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createOwner,
-  createRam,
-  ramOf,
-} from "../../../systems/topology.ts";
+import { createAddressSpace } from "../../../systems/address_spaces.ts";
+import { createContainer, createOwner, createRam, ramOf } from "../../../systems/create_region.ts";
+import { addSubregion } from "../../../systems/topology.ts";
 import { current, translationIn } from "./tiers.ts";
 
 const { MIGRATION, VGA } = DirtyClient;

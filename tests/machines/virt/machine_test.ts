@@ -4,7 +4,7 @@ import { createWorld } from "../../../ecs/world.ts";
 import { startDirtyTracking, stopDirtyTracking, trackingReasons } from "../../../systems/dirty_tracking.ts";
 import { driveInput } from "../../../systems/interrupts.ts";
 import { audit } from "../../../systems/inspect.ts";
-import { registerListener, unregisterListener } from "../../../systems/topology.ts";
+import { registerListener, unregisterListener } from "../../../systems/address_spaces.ts";
 import { ImageError } from "../../../machines/loader/part.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { createVirt, MachineError } from "../../../machines/virt/machine.ts";

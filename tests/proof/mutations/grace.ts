@@ -110,7 +110,7 @@ export const GRACE_MUTATIONS: readonly Mutation[] = [
   },
   {
     fault: "destructors may change the topology",
-    file: "systems/topology.ts",
+    file: "systems/living.ts",
     find: "if (!isFinalizing(world) && !isAsking(world)) return;",
     replace: "if (!isAsking(world)) return;",
     by: [LIFETIMES, "S142 a destructor"],

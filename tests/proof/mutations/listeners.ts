@@ -107,7 +107,7 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
   },
   {
     fault: "an address space with listeners may be destroyed",
-    file: "systems/topology.ts",
+    file: "systems/address_spaces.ts",
     find: "if (listener !== undefined) {",
     replace: "if (listener === null) {",
     by: [HISTORY, "S44 the address space of an IOMMU"],
@@ -135,7 +135,7 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
   },
   {
     fault: "a listener may leave while it leaves",
-    file: "systems/topology.ts",
+    file: "systems/address_spaces.ts",
     find: "    drop(world, listener);\n    if (record !== undefined) stopListener(world, record);",
     replace: "    if (record !== undefined) stopListener(world, record);\n    drop(world, listener);",
     by: [LISTENER, "a listener that unregisters itself while"],
@@ -149,7 +149,7 @@ export const LISTENER_MUTATIONS: readonly Mutation[] = [
   },
   {
     fault: "a listener comes to a space that a collected write's handler ends",
-    file: "systems/topology.ts",
+    file: "systems/address_spaces.ts",
     find: "  drainCoalesced(world); // before",
     replace: "  // before",
     by: [LISTENER, "no listener comes to an address space"],

@@ -13,7 +13,7 @@ import type { Reader } from "../../../systems/epoch.ts";
 import { drop, onFinalize, reference, release } from "../../../systems/finalize.ts";
 import { plug, unplug } from "../../../systems/plug.ts";
 import { closeScope, openScope } from "../../../systems/scope.ts";
-import { createOwner } from "../../../systems/topology.ts";
+import { createOwner } from "../../../systems/create_region.ts";
 import type { Machine, Room } from "../machine.ts";
 import { newRegionModel, type OwnerModel, type PinModel, type RegionModel } from "../model/facts.ts";
 import { endPin } from "../model/lives.ts";

@@ -1,6 +1,11 @@
 /** Listening: spaces, listeners whose callbacks do what they like, transactions, and scopes on the stack. */
 import { readScope } from "../../../systems/scope.ts";
-import * as topology from "../../../systems/topology.ts";
+import {
+  createAddressSpace,
+  destroyAddressSpace,
+  registerListener,
+  unregisterListener,
+} from "../../../systems/address_spaces.ts";
 import { setBounceLimit } from "../../../systems/map.ts";
 import { transaction } from "../../../systems/transaction.ts";
 import type { Machine, Room, Step } from "../machine.ts";
@@ -39,7 +44,7 @@ export function addSpace(machine: Machine, root: RegionModel | undefined, owner:
   const { world } = machine;
   const name = machine.newName("space");
   machine.attempt(`${name} of ${owner.name} on ${root.name}`, undefined, () => {
-    const handle = topology.createAddressSpace(world, { name, root: root.handle, owner: owner.handle });
+    const handle = createAddressSpace(world, { name, root: root.handle, owner: owner.handle });
     setBounceLimit(world, handle, BOUNCE_LIMIT);
     machine.spaces.add({ handle, name, root, owner, bounce: { used: 0 }, published: [], dropped: false });
   });
@@ -50,7 +55,7 @@ function destroySpace(machine: Machine, space: SpaceModel | undefined): void {
   const isHeard = [...machine.listeners].some((listener) => listener.space === space && listener.registered);
   const isUsed = isHeard || [...machine.pins].some((pin) => pin.maps === space && !machine.closing.has(pin));
   machine.attempt(`destroy ${space.name}`, !isUsed, () => {
-    topology.destroyAddressSpace(machine.world, space.handle);
+    destroyAddressSpace(machine.world, space.handle);
     space.dropped = true;
   });
 }
@@ -78,7 +83,7 @@ function listen(
   });
   machine.attempt(`${name} of ${owner.name} on ${space.name}`, true, () => {
     const options = { name, owner: owner.handle, priority: traits % 3, ...fold.callbacks() };
-    const handle = topology.registerListener(world, space.handle, options);
+    const handle = registerListener(world, space.handle, options);
     machine.listeners.add({ handle, name, space, owner, fold, registered: true, dropped: false });
   });
 }
@@ -87,7 +92,7 @@ function unregister(machine: Machine, listener: ListenerModel | undefined): void
   if (listener === undefined) return;
   const isHeard = listener.registered && machine.callbacks === 0;
   machine.attempt(`unregister ${listener.name}`, true, () => {
-    topology.unregisterListener(machine.world, listener.handle);
+    unregisterListener(machine.world, listener.handle);
     listener.registered = false;
     listener.dropped = true;
     if (isHeard) listener.fold.assertEmpty();

@@ -11,7 +11,7 @@ import {
 } from "../../../systems/discard.ts";
 import { resizeRam } from "../../../systems/ram_kinds.ts";
 import { addRamNotifier, removeRamNotifier } from "../../../systems/ram_notifier.ts";
-import { ramOf } from "../../../systems/topology.ts";
+import { ramOf } from "../../../systems/create_region.ts";
 import type { Machine, Room } from "../machine.ts";
 import { allPages, markStore } from "../model/dirty.ts";
 import type { DiscardModel, FollowerModel, OwnerModel, RegionModel } from "../model/facts.ts";

@@ -5,6 +5,15 @@ import { CycleError } from "../../../systems/admission.ts";
 import { drop } from "../../../systems/finalize.ts";
 import { createIommu } from "../../../systems/iommu.ts";
 import { createResizableRam } from "../../../systems/ram_kinds.ts";
+import {
+  createAlias,
+  createContainer,
+  createMmio,
+  createRam,
+  createReservation,
+  createRom,
+  createRomDevice,
+} from "../../../systems/create_region.ts";
 import * as topology from "../../../systems/topology.ts";
 import type { Machine, Room } from "../machine.ts";
 import { allPages } from "../model/dirty.ts";
@@ -154,17 +163,17 @@ function create(
   const options = { name, size, owner, migratable: memory?.isMigratable };
   switch (kind) {
     case "container":
-      return topology.createContainer(world, options);
+      return createContainer(world, options);
     case "reservation":
-      return topology.createReservation(world, options);
+      return createReservation(world, options);
     case "ram":
-      if (isRom) return topology.createRom(world, options);
+      if (isRom) return createRom(world, options);
       if (memory?.isResizable) return createResizableRam(world, { ...options, maximum: memory.capacity });
-      return topology.createRam(world, options);
+      return createRam(world, options);
     case "mmio":
-      return topology.createMmio(world, { ...options, ops: handlersOf(machine, () => made.region), state: undefined });
+      return createMmio(world, { ...options, ops: handlersOf(machine, () => made.region), state: undefined });
     case "romDevice":
-      return topology.createRomDevice(world, {
+      return createRomDevice(world, {
         ...options,
         ops: handlersOf(machine, () => made.region),
         state: undefined,
@@ -173,7 +182,7 @@ function create(
       return createIommu(world, { ...options, ops: iommuOps(machine, () => made.region), state: undefined });
     case "alias":
       assert(target !== undefined);
-      return topology.createAlias(world, { ...options, target: target.handle, offset });
+      return createAlias(world, { ...options, target: target.handle, offset });
   }
 }
 

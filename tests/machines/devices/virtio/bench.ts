@@ -10,13 +10,9 @@ import { audit } from "../../../../systems/inspect.ts";
 import { runBottomHalves } from "../../../../systems/bottom_half.ts";
 import { connect } from "../../../../systems/interrupts.ts";
 import { plug } from "../../../../systems/plug.ts";
-import {
-  addSubregion,
-  createAddressSpace,
-  createContainer,
-  createOwner,
-  createRam,
-} from "../../../../systems/topology.ts";
+import { createAddressSpace } from "../../../../systems/address_spaces.ts";
+import { createContainer, createOwner, createRam } from "../../../../systems/create_region.ts";
+import { addSubregion } from "../../../../systems/topology.ts";
 import { virtioBus, virtioMmio } from "../../../../machines/devices/virtio/mmio.ts";
 import { Driver, type GuestBus } from "./driver.ts";
 
