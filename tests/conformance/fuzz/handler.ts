@@ -10,7 +10,14 @@ const { zero, ra, sp, gp, tp, t0, t1, t2, t6, s0, s1 } = x;
 /** Registers that the handler sets to addresses when it sends control elsewhere. */
 export const POINTERS = [sp, gp, tp, s0, s1, ra] as const;
 
-const MPP_MASK = 3 << 11, MPP_S = 1 << 11, MPIE = 1 << 7, MPRV = 1 << 17, SUM = 1 << 18, MXR = 1 << 19, FS = 3 << 13;
+const MPP_MASK = 3 << 11,
+  MPP_S = 1 << 11,
+  MPIE = 1 << 7,
+  MPRV = 1 << 17,
+  SUM = 1 << 18,
+  MXR = 1 << 19,
+  FS = 3 << 13,
+  FS_CLEAN = 2 << 13;
 const SV39 = 8n << 60n;
 const { SAVE } = at;
 
@@ -256,14 +263,18 @@ function services(asm: Assembler, dumps: boolean): void {
       asm.fence_i();
     },
     () => {
+      // Off if it was on; else clean, so that it shows what makes it dirty.
       asm.csrr(t0, "mstatus");
       asm.li(t1, FS);
-      asm.xor(t0, t0, t1);
-      asm.csrw("mstatus", t0);
+      asm.and(t2, t0, t1);
+      asm.csrrc(zero, "mstatus", t1);
+      asm.bnez(t2, "restore");
+      csrs("mstatus", FS_CLEAN);
     },
     () => csrs("mie", 1 << 1 | 1 << 5 | 1 << 9 | 1 << 3 | 1 << 11),
     () => {
-      csrs("mstatus", FS);
+      csrc("mstatus", FS);
+      csrs("mstatus", FS_CLEAN);
       asm.j("elsewhere");
     },
   ];

@@ -152,7 +152,7 @@ export function initialState(program: Program, hart: number) {
     [0x306, 7n],
     [0x106, 7n],
     [0x304, 0xaaan],
-    [0x300, 0x6000n],
+    [0x300, 0x2000n],
   ];
   return { registers, csrs };
 }
