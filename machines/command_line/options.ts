@@ -42,7 +42,7 @@ const OPTIONS: readonly Option[] = [
     names: ["-accel"],
     value: "interp|jit|check|tcg[,threshold=N][,regions=N]",
     help:
-      "how instructions run (interp); tcg is the best that there is, check compares jit with interp; threshold is how " +
+      "how instructions run (jit); tcg is the best that there is, check compares jit with interp; threshold is how " +
       "often code runs until it is translated, regions how many translated ones are kept",
     apply: (line, value) => applyAccelerator(line, KeyValues.parse("-accel", value, "accel")),
   },
@@ -199,7 +199,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     globals: [],
     characters: [],
     rebootAllowed: true,
-    accelerator: "interp",
+    accelerator: "jit",
     translation: {},
     clock: { sleep: true, base: "utc" },
     log: { items: [] },

@@ -34,13 +34,14 @@ import { addDevice } from "./add_device.ts";
 import { type Board, boardMemoryBytes, wireBoard } from "./board.ts";
 import { type DescribedBoard, describeVirt } from "./device_tree.ts";
 import { MAX_HARTS, MAX_RAM_BYTES, MEMORY_MAP, TIMEBASE_HZ } from "./memory_map.ts";
-import type { ExitStatus, Translation, VirtOptions } from "./options.ts";
+import type { Accelerator, ExitStatus, Translation, VirtOptions } from "./options.ts";
 
 /** A machine can't be built as asked, or not be used any more. */
 export class MachineError extends Error {
   override name = "MachineError";
 }
 
+const DEFAULT_ACCELERATOR: Accelerator = "jit";
 const DEFAULT_RAM_BYTES = 128 * 2 ** 20;
 const PAGE_BYTES = 4096;
 /** 2000-01-01, for runs that must repeat. */
@@ -138,7 +139,7 @@ export class VirtMachine {
         watch: options.watch,
         epoch: options.epoch ?? (instructionClock ? REPEATABLE_EPOCH : Date.now()),
       });
-      const { accelerator = "interp" } = options;
+      const { accelerator = DEFAULT_ACCELERATOR } = options;
       if (accelerator !== "interp") {
         const translation = translationOf(options.translation, accelerator === "check");
         harts[0]?.translate(translation);
@@ -167,7 +168,7 @@ export class VirtMachine {
 
   /** What each hart's translated code did, and what the translator did for all of them; nothing without a translator. */
   get translation(): readonly TranslationReport[] {
-    const { accelerator = "interp" } = this.#options;
+    const { accelerator = DEFAULT_ACCELERATOR } = this.#options;
     return accelerator === "interp" ? [] : this.#harts.map((hart) => hart.translation);
   }
 

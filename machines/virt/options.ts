@@ -26,7 +26,7 @@ export interface Translation {
 }
 
 export interface VirtOptions extends BootFiles {
-  /** Default "interp": the translator is still being proved. */
+  /** Default "jit". */
   readonly accelerator?: Accelerator;
   /** Of "jit" and "check". */
   readonly translation?: Translation;
