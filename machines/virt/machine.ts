@@ -143,7 +143,7 @@ export class VirtMachine {
       if (accelerator !== "interp") {
         const translation = translationOf(options.translation, accelerator === "check");
         harts[0]?.translate(translation);
-        if (!translation.eager) harts[0]?.translateBy(this.#compiler = BackgroundCompiler.start());
+        if (!translation.eager) harts[0]?.translateBy(this.#compiler = new BackgroundCompiler());
       }
       this.#execution = new Execution({
         world,

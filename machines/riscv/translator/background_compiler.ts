@@ -23,29 +23,18 @@ export interface WorkerStart {
 }
 
 export class BackgroundCompiler implements BatchCompiler {
-  readonly #worker: Worker;
+  /** Started by the first request: many machines never have one, and a worker takes longer than all the rest of them. */
+  #worker: Worker | undefined;
   readonly #port: MessagePort;
+  readonly #start: WorkerStart;
   /** Asked instead of the port, which takes a thousand times as long; and neither needs a turn of the event loop. */
   readonly #signal: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(4));
   #isUsable = true;
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
+  constructor() {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    worker.on("error", () => this.dispose());
-    // A machine that was forgotten must not keep the process alive.
-    worker.unref();
-    worker.postMessage({ port: port2, signal: this.#signal } satisfies WorkerStart, [port2]);
-  }
-
-  /** Starts a worker, if that is allowed; until {@linkcode dispose}. */
-  static start(): BackgroundCompiler | undefined {
-    try {
-      return new BackgroundCompiler(startWorker(new URL("./batch_worker.ts", import.meta.url)));
-    } catch {
-      return undefined;
-    }
+    this.#start = { port: port2, signal: this.#signal };
   }
 
   get isUsable(): boolean {
@@ -53,7 +42,21 @@ export class BackgroundCompiler implements BatchCompiler {
   }
 
   begin(request: BatchRequest): void {
-    this.#port.postMessage(request);
+    try {
+      this.#worker ??= this.#startWorker();
+      this.#port.postMessage(request);
+    } catch {
+      this.dispose();
+    }
+  }
+
+  #startWorker(): Worker {
+    const worker = startWorker(new URL("./batch_worker.ts", import.meta.url));
+    worker.on("error", () => this.dispose());
+    // A machine that was forgotten must not keep the process alive.
+    worker.unref();
+    worker.postMessage(this.#start, [this.#start.port]);
+    return worker;
   }
 
   take(): CompiledBatch | undefined {
@@ -67,7 +70,8 @@ export class BackgroundCompiler implements BatchCompiler {
     if (!this.#isUsable) return;
     this.#isUsable = false;
     this.#port.close();
-    void this.#worker.terminate();
+    this.#start.port.close();
+    void this.#worker?.terminate();
   }
 }
 
