@@ -172,16 +172,29 @@ function track(machine: Machine, reason: TrackingReason | undefined, on: boolean
   const { reasons, postponed, isRunning } = machine.tracking;
   const isRight = on || reasons.has(reason);
   machine.attempt(`${on ? "start" : "stop"} tracking for ${reason}`, isRight, () => {
-    if (on) {
-      reasons.add(reason);
-      postponed.delete(reason);
-      startDirtyTracking(machine.world, reason);
-    } else {
-      if (isRunning) reasons.delete(reason);
-      else if (isRight) postponed.add(reason);
-      stopDirtyTracking(machine.world, reason);
+    const [reasonsBefore, postponedBefore] = [[...reasons], [...postponed]];
+    try {
+      if (on) {
+        reasons.add(reason);
+        postponed.delete(reason);
+        startDirtyTracking(machine.world, reason);
+      } else {
+        if (isRunning) reasons.delete(reason);
+        else if (isRight) postponed.add(reason);
+        stopDirtyTracking(machine.world, reason);
+      }
+    } catch (refusal) {
+      replace(reasons, reasonsBefore);
+      replace(postponed, postponedBefore);
+      throw refusal;
     }
   });
+}
+
+/** What was refused has changed nothing. */
+function replace<T>(set: Set<T>, by: readonly T[]): void {
+  set.clear();
+  for (const one of by) set.add(one);
 }
 
 function runGuest(machine: Machine, on: boolean): void {
