@@ -138,7 +138,7 @@ export interface Surroundings {
 }
 
 /**
- * The region at `head`; none if its first instruction is not translated. It ends where others begin.
+ * The region at `head`; none if its first instruction is not translated. It ends where others begin, unless it is small.
  *
  * Besides its head it is entered where control comes back to it after the interpreter has run something: at the heads
  * of loops, behind calls, and behind instructions that are not translated.
