@@ -2,11 +2,9 @@
  * A hart (hardware thread) of RV64GC with machine, supervisor and user mode: its state in guest memory, and what the
  * generated interpreter leaves to TypeScript: traps, CSRs, system instructions, and accesses that are not guest memory.
  */
-import type { AddressSpace } from "../../ecs/address_space.ts";
-import type { Owner } from "../../ecs/owner.ts";
 import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
-import type { World } from "../../ecs/world.ts";
 import type { Bus, BusEvents } from "./bus.ts";
+import { Breakpoints } from "./breakpoints.ts";
 import { allowedBlockActions } from "./cache_blocks.ts";
 import { type Counter, Counters } from "./counters.ts";
 import { nextComparison, peekCsr, pendingInterrupts, pokeCsr } from "./csr.ts";
@@ -18,38 +16,15 @@ import * as at from "./layout.ts";
 import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
 import { OutsideAccess } from "./outside_access.ts";
 import { Pmp } from "./pmp.ts";
-import { MPP_SHIFT, MSTATUS, MSTATUS_RESET, statusBits } from "./status.ts";
+import { MPP_SHIFT, MSTATUS, statusBits } from "./status.ts";
 import { executePrivileged, type PrivilegedHart } from "./privileged.ts";
-import { SpaceBus } from "./space_bus.ts";
+import { NO_RESERVATION, resetState } from "./reset.ts";
 import { Tlb } from "./tlb.ts";
 import { enterTrap, modeOf } from "./trap.ts";
 import type { BatchCompiler } from "./translator/background_compiler.ts";
 import { reportOf, type TranslationReport } from "./translator/statistics.ts";
 import type { TranslatorOptions } from "./translator/translator.ts";
 import { type ExecutionWatch, WatchedTlb } from "./watch.ts";
-
-export interface HartOptions {
-  readonly world: World;
-  /** Whose part the hart is: its listener lives as long. */
-  readonly owner: Owner;
-  /** Holds the hart's state, and the RAM that it reaches without dispatch: see `executionBytes`. */
-  readonly memory: GuestMemory;
-  readonly space: AddressSpace;
-  /** Default: all. Harts of one memory have the same. */
-  readonly features?: HartFeatures;
-  /** mhartid. */
-  readonly id: number;
-  /** Ticks of the `time` CSR. */
-  time(): bigint;
-  /** Told what the harts of this memory do; the first hart's counts. */
-  readonly watch?: ExecutionWatch;
-}
-
-/** A hart of a world's machine. @throws {OutOfGuestMemoryError} if the memory has no room for its state. */
-export function createHart({ world, owner, memory, space, features, id, time, watch }: HartOptions): Hart {
-  const connect = (events: BusEvents) => new SpaceBus({ world, space, owner, memory, name: `hart ${id}` }, events);
-  return new Hart({ memory, connect, id, time, ...(features && { features }), ...(watch && { watch }) });
-}
 
 /** What a hart needs; `createHart` makes the bus. */
 export interface HartParts {
@@ -69,8 +44,6 @@ export interface ResetState {
   readonly a1?: bigint;
   readonly a2?: bigint;
 }
-
-const NO_RESERVATION = BigInt.asUintN(64, -1n);
 
 /**
  * Longest stretch without leaving the interpreter, in instructions: V8 replaces its baseline code by optimised code
@@ -107,9 +80,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   /** An instruction is being executed: it has started but not retired. */
   #isExecuting = false;
   #exitRequested = false;
-  readonly #breakpoints: Set<bigint> = new Set();
-  /** Where `run` ended at a breakpoint, and how many instructions had started by then. */
-  #stoppedAt: { readonly pc: bigint; readonly started: number } | undefined;
+  readonly #breakpoints: Breakpoints;
   /** Mode or mapping changed during the current instruction: what the interpreter keeps in locals is stale. */
   #isStale = false;
   /** Cache-block instructions that a mode may use, by its number. */
@@ -127,6 +98,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#watch = options.watch;
     this.#execution = executionOf(options.memory, this.features, options.watch);
     this.#execution.add(this);
+    this.#breakpoints = new Breakpoints(this.#execution.pages);
     this.state.set32(at.CODE_MAP, this.#execution.pages.map);
     this.state.set32(at.LOGGED_MAP, this.#execution.logged.map);
     this.state.set32(at.REGION_ENTRIES, this.#execution.translator.entries);
@@ -146,7 +118,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   dispose(): void {
-    for (const address of this.#breakpoints) this.clearBreakpoint(address);
+    this.#breakpoints.dispose();
     this.#bus.dispose();
     this.#execution.remove(this);
     freeRange(this.#memory, this.base, at.HART_BYTES);
@@ -161,15 +133,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     const { state } = this;
     // Images may have been loaded since, without a word.
     this.#execution.pages.drop(0, this.#memory.bytes.length);
-    for (let field = at.X; field < at.PC; field += 8) state.set(field, 0n);
-    for (const field of Object.values(at.CSR)) state.set(field, 0n);
-    for (let i = 0; i < at.IDLE_COUNTER_COUNT; i++) state.set(at.IDLE_COUNTERS + 8 * i, 0n);
-    for (let i = 0; i < at.EVENT_SELECTOR_COUNT; i++) state.set(at.EVENT_SELECTORS + 8 * i, 0n);
-    for (const field of [at.FFLAGS, at.FRM, at.FS, at.LEVELS]) state.set32(field, 0);
-    state.set(at.ROOT, 0n);
-    state.set(at.RESERVATION, NO_RESERVATION);
-    state.set(at.CSR.mstatus, MSTATUS_RESET);
-    state.set(at.CSR.stimecmp, BigInt.asUintN(64, -1n));
+    resetState(state);
     this.writeRegister(10, a0);
     this.writeRegister(11, a1);
     this.writeRegister(12, a2);
@@ -216,20 +180,16 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
    * executes it. Code that is not in guest memory is not looked at.
    */
   setBreakpoint(address: bigint): void {
-    const wanted = BigInt.asUintN(64, address);
-    if (this.#breakpoints.has(wanted)) return;
-    this.#breakpoints.add(wanted);
-    this.#execution.pages.changeStops(wanted, 1);
+    this.#breakpoints.set(BigInt.asUintN(64, address));
   }
 
   clearBreakpoint(address: bigint): void {
-    const wanted = BigInt.asUintN(64, address);
-    if (this.#breakpoints.delete(wanted)) this.#execution.pages.changeStops(wanted, -1);
+    this.#breakpoints.clear(BigInt.asUintN(64, address));
   }
 
   /** Whether `run` has ended at a breakpoint: the instruction at `pc` is still to come. */
   get isAtBreakpoint(): boolean {
-    return this.#stoppedAt?.pc === this.pc && this.#stoppedAt.started === this.#startedNow;
+    return this.#breakpoints.hasStopped(this.pc, this.#startedNow);
   }
 
   /** Chooses the tiers of all harts of this memory: code that runs often is translated, or never is. */
@@ -396,11 +356,8 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
 
   breakpoint(): number {
     // The instruction that is about to begin has been counted.
-    const pc = this.pc, started = this.#startedNow - 1;
-    const { pc: before, started: then } = this.#stoppedAt ?? {};
-    if (!this.#breakpoints.has(pc) || (before === pc && then === started)) return at.CONTINUE;
+    if (!this.#breakpoints.stops(this.pc, this.#startedNow - 1)) return at.CONTINUE;
     this.state.set32(at.BUDGET, this.state.get32(at.BUDGET) + 1);
-    this.#stoppedAt = { pc, started };
     this.requestExit();
     return at.RELOAD;
   }
@@ -490,7 +447,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   loseReservation(): void {
-    this.state.set(at.RESERVATION, BigInt.asUintN(64, -1n));
+    this.state.set(at.RESERVATION, NO_RESERVATION);
   }
 
   // --- BusEvents

@@ -24,7 +24,8 @@ import { virtioMmio } from "../devices/virtio/mmio.ts";
 import type { CharacterBackend } from "../backends/character.ts";
 import { executionBytes } from "../riscv/execution.ts";
 import type { HartFeatures } from "../riscv/features.ts";
-import { createHart, type Hart } from "../riscv/hart.ts";
+import { createHart } from "../riscv/create_hart.ts";
+import type { Hart } from "../riscv/hart.ts";
 import type { ExecutionWatch } from "../riscv/watch.ts";
 import { INTERRUPT, MEMORY_MAP, PLIC_SOURCES, SERIAL_CLOCK_HZ, TIMEBASE_HZ, VIRTIO_COUNT } from "./memory_map.ts";
 
