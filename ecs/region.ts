@@ -201,14 +201,14 @@ export function removeRootOf(world: World, region: number, space: number): void 
 
 /** A dead region keeps nothing alive in the host. */
 export function clearRegion(world: World, region: number): void {
-  const columns = regions(world);
-  columns.mmio[region] =
-    columns.iommu[region] =
-    columns.ram[region] =
-    columns.tap[region] =
-    columns.spaces[region] =
-      undefined;
-  columns.flags[region] = 0;
+  const { flags, mmio, tap, iommu, ram, window, spaces } = regions(world);
+  flags[region] = 0;
+  writeReference(mmio, region, undefined);
+  writeReference(tap, region, undefined);
+  writeReference(iommu, region, undefined);
+  writeReference(ram, region, undefined);
+  writeReference(window, region, undefined);
+  writeReference(spaces, region, undefined);
 }
 
 /** Binds handlers to the state of a device. */

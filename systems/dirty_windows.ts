@@ -11,7 +11,8 @@ import { Flag, regions } from "../ecs/region.ts";
 import { defineState, type World } from "../ecs/world.ts";
 
 const dirty = defineState(() => ({
-  spaces: new Set<Space>(),
+  /** Those that have windows, in the order of marking; a space that was destroyed since may be among them. */
+  spaces: [] as Space[],
   /** Something changed, whether a space shows it or not; kept only where listeners want to know (S106 [C]). */
   isTouched: false,
 }));
@@ -47,13 +48,13 @@ export function markWindow(world: World, region: number, start: number, end: num
 /** Marks `[from, to)`, in bytes from the start of an address space. */
 export function markSpace(world: World, space: Space | undefined, from: number, to: number): void {
   if (space === undefined) return;
+  if (space.windows.length === 0) dirty(world).spaces.push(space);
   addWindow(space, from, to);
-  dirty(world).spaces.add(space);
 }
 
 export function hasDirtySpaces(world: World): boolean {
   const { spaces, isTouched } = dirty(world);
-  return spaces.size > 0 || isTouched;
+  return spaces.length > 0 || isTouched;
 }
 
 /** The spaces marked since the last call, in creation order. */
@@ -61,9 +62,9 @@ export function takeDirtySpaces(world: World): Space[] {
   const state = dirty(world);
   const { spaces } = state;
   state.isTouched = false;
-  const taken: Space[] = [];
-  for (const space of spaces) if (space.root !== 0) taken.push(space);
-  spaces.clear();
+  if (spaces.length === 0) return spaces;
+  state.spaces = [];
+  const taken = spaces.length === 1 && spaces[0]!.root !== 0 ? spaces : spaces.filter((space) => space.root !== 0);
   return taken.length < 2 ? taken : taken.sort((a, b) => creationOf(world, a.id) - creationOf(world, b.id));
 }
 
