@@ -108,7 +108,7 @@ export const EVENT_SELECTORS = 0xa80, EVENT_SELECTOR_COUNT = 29;
 
 /**
  * Where translated code accessed memory last, by base register, for loads and for stores: i64 address of the page, or
- * what no page has; i32 from there to guest memory; i32 0, or −1 if there is none. Nothing changes the TLB while
+ * what no page has; i32 from there to guest memory; i32 0, or −1 if there is none. No mapping changes while
  * translated code runs; when it is entered, it forgets those that the i64 in WINDOWS_USED has a bit for.
  */
 export const WINDOWS = 0xc00, WINDOW_BYTES = 16;

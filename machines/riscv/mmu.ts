@@ -10,7 +10,17 @@ import { defineFetch, type FetchPath } from "./fetch_path.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
 import { logStore } from "./logged_stores.ts";
-import { ACCESS_FAULT, definePageWalk, offsetInMemory, parameter, READ, WRITE } from "./page_walk.ts";
+import {
+  ACCESS_FAULT,
+  ALLOWED,
+  definePageWalk,
+  FOUND,
+  offsetInMemory,
+  type PageWalk,
+  parameter,
+  READ,
+  WRITE,
+} from "./page_walk.ts";
 import {
   decodedPage,
   defineClearSlots,
@@ -45,7 +55,8 @@ export interface Mmu extends FetchPath {
 /** @param isWatched Whether `walked` is told of page walks. */
 export function defineMmu(module: ModuleBuilder, imports: HartImports, isWatched: boolean): Mmu {
   const clearSlots = defineClearSlots(module, imports);
-  const translate = makeTranslate(imports, definePageWalk(module, imports, clearSlots, isWatched));
+  const walks = definePageWalk(module, imports, clearSlots, isWatched);
+  const translate = makeTranslate(imports, walks);
 
   const locate = module.function(
     "locate",
@@ -86,6 +97,7 @@ export function defineMmu(module: ModuleBuilder, imports: HartImports, isWatched
   );
 
   defineFences(module);
+  defineRefill(module, walks, isWatched);
   return {
     loadSlow: defineLoad(module, imports, locate),
     storeSlow: defineStore(module, imports, locate),
@@ -93,6 +105,45 @@ export function defineMmu(module: ModuleBuilder, imports: HartImports, isWatched
     touchBlock: defineTouchBlock(module, translate),
     ...defineFetch(module, imports, translate),
   };
+}
+
+/**
+ * (base, address, page, table) → 1 if the entry of the table for the address is now that of this page. Only what changes
+ * nothing but the table is done: translated code goes on behind it. Page walks that are watched are left to `locate`.
+ */
+function defineRefill(module: ModuleBuilder, { look, checkPmp, findRange }: PageWalk, isWatched: boolean): void {
+  const signature = { params: ["i32", "i64", "i64", "i32"], results: ["i32"], exported: true } as const;
+  module.function("refill", signature, (f) => {
+    if (isWatched) return [giveBack(i32.const(0))];
+    const base = parameter(f, 0), va = parameter(f, 1), wanted = parameter(f, 2), table = parameter(f, 3);
+    const access = f.local("i32"), context = f.local("i32"), physical = f.local("i64"), range = f.local("i32");
+    const address = f.local("i32"), isWrite = f.local("i32"), last = f.local("i64");
+    const refuse = (condition: Expr) => when(condition, [giveBack(i32.const(0))]);
+    const isLogged = i32.load8_u(i32.add(i32.load(base, at.LOGGED_MAP), i32.shr_u(address, i32.const(12))));
+    const isMachine = i32.eq(context, i32.const(at.MACHINE));
+    return [
+      refuse(i64.ne(page(va), wanted)),
+      set(isWrite, i32.eq(table, i32.add(i32.load(base, at.DATA_TLB), i32.const(at.WRITE_TABLE)))),
+      set(access, select(isWrite, i32.const(WRITE), i32.const(READ))),
+      set(context, i32.load(base, at.DATA_CONTEXT)),
+      refuse(i32.ne(call(look, base, va, access, context), i32.const(FOUND))),
+      set(physical, page(i64.load(base, at.PHYSICAL))),
+      set(last, i64.or(physical, i64.const(at.PAGE_BYTES - 1))),
+      refuse(i32.ne(call(checkPmp, base, physical, last, access, isMachine), i32.const(ALLOWED))),
+      set(range, call(findRange, base, physical, last)),
+      refuse(i32.eqz(range)),
+      set(address, offsetInMemory(range, physical)),
+      when(isWrite, [
+        refuse(i32.ne(i32.load(range, 20), i32.const(at.STORES_WRITE))),
+        refuse(isLogged),
+        refuse(decodedPage(base, address)),
+      ]),
+      set(table, i32.add(table, tlbOffset(va))),
+      store.i64(table, wanted),
+      store.i32(table, i32.sub(address, i32.wrap_i64(wanted)), 8),
+      giveBack(i32.const(1)),
+    ];
+  });
 }
 
 /** True if the access goes on in the next page. */

@@ -41,6 +41,8 @@ export interface PageWalk {
   readonly findRange: Callee;
   /** (base, address, access, context) → FOUND (and the address in PHYSICAL), PAGE_FAULT or ACCESS_FAULT. */
   readonly walk: Callee;
+  /** The same where nothing is written and nobody asked: FOUND only if A and D are set and all tables are guest memory. */
+  readonly look: Callee;
 }
 
 /** A parameter, by position. */
@@ -123,7 +125,53 @@ export function definePageWalk(
   isWatched: boolean,
 ): PageWalk {
   const checkPmp = definePmp(module), findRange = defineRanges(module);
-  const walk = module.function("walk", { params: ["i32", "i64", "i32", "i32"], results: ["i32"] }, (f) => {
+  const checks = { checkPmp, findRange };
+  const look = defineWalk(module, "look", checks, {
+    table: () => [giveBack(i32.const(ACCESS_FAULT))],
+    marks: () => [giveBack(i32.const(PAGE_FAULT))],
+  });
+  const walk = defineWalk(module, "walk", checks, {
+    table: (base, address, pte) => [
+      store.i64(base, address, at.PHYSICAL),
+      when(call(imports.loadPhysical, base), [giveBack(i32.const(ACCESS_FAULT))]),
+      set(pte, i64.load(base, at.VALUE)),
+    ],
+    marks: (base, address, range, wanted) => {
+      const last = i64.add(address, i64.const(7));
+      const mayWrite = call(checkPmp, base, address, last, i32.const(WRITE), i32.const(0));
+      return [
+        when(i32.ne(mayWrite, i32.const(ALLOWED)), [giveBack(i32.const(ACCESS_FAULT))]),
+        when(choose(range, i32.eqz(i32.load(range, 20)), i32.const(0)), [
+          set(range, offsetInMemory(range, address)),
+          logStore(imports, base, range),
+          ...clear(clearSlots, base, range),
+          store.i64(range, wanted),
+        ], [
+          store.i64(base, address, at.PHYSICAL),
+          store.i64(base, wanted, at.VALUE),
+          when(call(imports.storePhysical, base), [giveBack(i32.const(ACCESS_FAULT))]),
+        ]),
+      ];
+    },
+  });
+  return { checkPmp, findRange, look, walk: isWatched ? defineWatchedWalk(module, imports, walk) : walk };
+}
+
+/** What a walk does beyond reading guest memory. */
+interface Effects {
+  /** Reads an entry that is not in guest memory. */
+  table(base: Local, address: Local, pte: Local): Statements;
+  /** Writes A and D into the entry at `address`. */
+  marks(base: Local, address: Local, range: Local, wanted: Local): Statements;
+}
+
+function defineWalk(
+  module: ModuleBuilder,
+  name: string,
+  { checkPmp, findRange }: Pick<PageWalk, "checkPmp" | "findRange">,
+  { table: readElsewhere, marks }: Effects,
+): Callee {
+  return module.function(name, { params: ["i32", "i64", "i32", "i32"], results: ["i32"] }, (f) => {
     const [base, va, access, context] = [0, 1, 2, 3].map((i) => parameter(f, i)) as [Local, Local, Local, Local];
     const level = f.local("i32"), shift = f.local("i64"), table = f.local("i64"), address = f.local("i64");
     const pte = f.local("i64"), range = f.local("i32"), wanted = f.local("i64");
@@ -133,8 +181,7 @@ export function definePageWalk(
     const fail = (condition: Expr, answer: number) => when(condition, [giveBack(i32.const(answer))]);
     const is = (kind: number) => i32.eq(access, i32.const(kind));
     const ppn = i64.shl(i64.shr_u(i64.and(pte, i64.const(PPN_MASK)), i64.const(10)), i64.const(12));
-    const mayTouchPte = (kind: number) =>
-      call(checkPmp, base, address, i64.add(address, i64.const(7)), i32.const(kind), i32.const(0));
+    const mayRead = call(checkPmp, base, address, i64.add(address, i64.const(7)), i32.const(READ), i32.const(0));
     const findPte = set(range, call(findRange, base, address, i64.add(address, i64.const(7))));
     return [
       set(level, i32.load(base, at.LEVELS)),
@@ -150,13 +197,9 @@ export function definePageWalk(
       block(leaf, [loop(next, [
         set(shift, i64.extend_i32_u(i32.add(i32.mul(level, i32.const(9)), i32.const(12)))),
         set(address, i64.add(table, i64.shl(i64.and(i64.shr_u(va, shift), i64.const(511)), i64.const(3)))),
-        fail(i32.ne(mayTouchPte(READ), i32.const(ALLOWED)), ACCESS_FAULT),
+        fail(i32.ne(mayRead, i32.const(ALLOWED)), ACCESS_FAULT),
         findPte,
-        when(range, [set(pte, i64.load(offsetInMemory(range, address)))], [
-          store.i64(base, address, at.PHYSICAL),
-          fail(call(imports.loadPhysical, base), ACCESS_FAULT),
-          set(pte, i64.load(base, at.VALUE)),
-        ]),
+        when(range, [set(pte, i64.load(offsetInMemory(range, address)))], readElsewhere(base, address, pte)),
         fail(
           i32.or(
             i32.or(lacks(PTE.V), i64.ne(i64.and(pte, i64.const(PTE_RESERVED)), i64.const(0))),
@@ -183,25 +226,12 @@ export function definePageWalk(
       fail(i64.ne(i64.and(ppn, wanted), i64.const(0)), PAGE_FAULT),
       set(table, i64.or(ppn, i64.and(va, wanted))),
       set(wanted, i64.or(pte, select(is(WRITE), i64.const(PTE.A | PTE.D), i64.const(PTE.A)))),
-      when(i64.ne(wanted, pte), [
-        fail(i32.ne(mayTouchPte(WRITE), i32.const(ALLOWED)), ACCESS_FAULT),
-        when(choose(range, i32.eqz(i32.load(range, 20)), i32.const(0)), [
-          set(range, offsetInMemory(range, address)),
-          logStore(imports, base, range),
-          ...clear(clearSlots, base, range),
-          store.i64(range, wanted),
-        ], [
-          store.i64(base, address, at.PHYSICAL),
-          store.i64(base, wanted, at.VALUE),
-          fail(call(imports.storePhysical, base), ACCESS_FAULT),
-        ]),
-      ]),
+      when(i64.ne(wanted, pte), marks(base, address, range, wanted)),
       when(level, [markSuperpage(base, va, shift)]),
       store.i64(base, table, at.PHYSICAL),
       giveBack(i32.const(FOUND)),
     ];
   });
-  return { checkPmp, findRange, walk: isWatched ? defineWatchedWalk(module, imports, walk) : walk };
 }
 
 /** The walk, whose end is told. */

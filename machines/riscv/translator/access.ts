@@ -123,13 +123,14 @@ function pageOf(region: RegionState, { register, distance, bytes, isAligned }: A
   return isAligned ? i64.and(last, i64.const(-at.PAGE_BYTES | (bytes - 1))) : page(last);
 }
 
-/** Leaves the region if the TLB does not know the page; else `entry` is its entry. */
+/** Leaves the region if the TLB can't be made to know the page; else `entry` is its entry. */
 function lookUp(region: RegionState, step: Step, access: Access, left: number): Statements {
   const { register, distance, table } = access;
-  const { entry, tlb } = region;
-  const address = plus(region.read("x", register), distance);
+  const { base, entry, tlb, linkage } = region;
+  const address = plus(region.read("x", register), distance), page = pageOf(region, access);
   const tag = i64.load(tee(entry, i32.add(tlb, tlbOffset(address))), table);
-  return region.exitIf(i64.ne(tag, pageOf(region, access)), step.offset, left);
+  const isThere = call(linkage.refill, base, address, page, i32.add(tlb, i32.const(table)));
+  return [whenRarely(i64.ne(tag, page), region.exitIf(i32.eqz(isThere), step.offset, left))];
 }
 
 function locateByTlb(region: RegionState, step: Step, access: Access, left: number): Statements {

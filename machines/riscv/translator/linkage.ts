@@ -23,6 +23,8 @@ export interface Linkage {
   readonly enter: Callee;
   /** The same, and the host's stack does not grow. */
   readonly follow: Callee;
+  /** (base, address, page, table) → whether the table's entry for the address is now that of this page. */
+  readonly refill: Callee;
   /** (base): empties the windows. */
   readonly forget: Callee;
   /**

@@ -1,8 +1,8 @@
 /**
  * Windows: for each base register, and for loads and stores apart, the page that translated code accessed last. They
- * hold as long as translated code runs, across calls, too.
+ * hold as long as translated code runs, across calls, too: mappings do not change meanwhile.
  */
-import { type Callee, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
+import { call, type Callee, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
 import type { ModuleBuilder } from "../../wasm/module.ts";
 import { branchIf, giveBack, label, loop, run, set, type Statements, store, when } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
@@ -34,7 +34,11 @@ export function openWindow(base: Expr, start: Expr, window: Expr, field: number)
 const CLAIM = ["i32", "i32", "i32", "i32", "i64", "i64"] as const;
 
 /** `straddles` is told of accesses that lie in two pages. */
-export function defineWindows(module: ModuleBuilder, straddles: Callee): Pick<Linkage, "forget" | "claim"> {
+export function defineWindows(
+  module: ModuleBuilder,
+  straddles: Callee,
+  refill: Callee,
+): Pick<Linkage, "forget" | "claim"> {
   const forget = module.function("forget", { params: ["i32"] }, (f) => {
     const base = parameter(f, 0), used = f.local("i64"), start = f.local("i32"), next = label("next");
     return [
@@ -56,7 +60,9 @@ export function defineWindows(module: ModuleBuilder, straddles: Callee): Pick<Li
     const refuse = (condition: Expr, ...code: Statements) => when(condition, [...code, giveBack(i32.const(0))]);
     const lookUp = (address: Local): Statements => [
       set(entry, i32.add(table, tlbOffset(address))),
-      refuse(i64.ne(i64.load(entry), page(address))),
+      when(i64.ne(i64.load(entry), page(address)), [
+        refuse(i32.eqz(call(refill, base, address, page(address), table))),
+      ]),
     ];
     return [
       ...lookUp(first),

@@ -1,11 +1,12 @@
 /** What is counted of translated code. */
 import { assert, assertEquals } from "@std/assert";
-import { EXIT_OPCODES, EXIT_TO_REGION } from "../../../../machines/riscv/layout.ts";
+import { EXIT_OPCODES, EXIT_TO_REGION, PAGE_BYTES, TLB_ENTRIES } from "../../../../machines/riscv/layout.ts";
 import { FIRST_FORM, FORMS } from "../../../../machines/riscv/opcodes.ts";
 import { x } from "../../../../machines/riscv/registers.ts";
 import { describeTranslation } from "../../../../machines/riscv/translator/statistics.ts";
 import { Bench, DEVICE } from "../bare_metal.ts";
 
+const TLB_BYTES = TLB_ENTRIES * PAGE_BYTES;
 const { zero, t0, t1, a0, a1, a2 } = x;
 
 Deno.test("exits of translated code are counted by their reasons", () => {
@@ -33,6 +34,31 @@ Deno.test("exits of translated code are counted by their reasons", () => {
   assertEquals(present, made);
   assert(present.bytes > 100);
   assert(/\n {2}CSR +9\d\d {2}\d\d\.\d %\n/.test(describeTranslation(bench.hart.translation)));
+  bench.dispose();
+});
+
+Deno.test("translated code goes on behind a TLB miss", () => {
+  const bench = new Bench(1, 2 * TLB_BYTES);
+  bench.hart.translate({ threshold: 2, limit: 64, eager: true });
+  bench.load((asm) => {
+    asm.li(a0, 1000);
+    asm.la(a1, "end");
+    asm.li(t1, TLB_BYTES);
+    asm.add(a2, a1, t1);
+    asm.label("round");
+    // Both pages have the same place in the TLB.
+    asm.lw(t0, 0, a1);
+    asm.lw(t0, 0, a2);
+    asm.sw(t0, 8, a2);
+    asm.addi(a0, a0, -1);
+    asm.bnez(a0, "round");
+    asm.label("end");
+    asm.wfi();
+    asm.j("end");
+  });
+  bench.hart.run(100_000);
+  const { entered, exits } = bench.hart.translation;
+  assert(entered > 0 && exits["memory access"] < 20, `${exits["memory access"]} exits`);
   bench.dispose();
 });
 
