@@ -89,6 +89,7 @@ export function commit(world: World): void {
   try {
     let announced = 0;
     let isCallers = true;
+    if (!hasChanges(world)) collect(world); // something was dropped, and a round would tell nothing before
     while (isPending(world)) {
       if ((hasDirtySpaces(world) || hasIoEventChanges(world)) && announced++ === ANNOUNCEMENTS_MAX) {
         return world.reportFault(
@@ -127,8 +128,11 @@ function deliverCollected(world: World): void {
 }
 
 function isPending(world: World): boolean {
-  return hasDirtySpaces(world) || hasIoEventChanges(world) || mayCollect(world) || hasUnlinked(world) ||
-    canReclaim(world);
+  return mayCollect(world) || hasChanges(world);
+}
+
+function hasChanges(world: World): boolean {
+  return hasDirtySpaces(world) || hasIoEventChanges(world) || hasUnlinked(world) || canReclaim(world);
 }
 
 function publish(changes: readonly ViewChange[]): void {
