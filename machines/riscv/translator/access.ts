@@ -50,7 +50,7 @@ export function accessOf({ decoded }: Step): Access | undefined {
   return { register: decoded.rs1, distance: decoded.imm, bytes: s.bytes, table, isAligned: false };
 }
 
-/** Which accesses of a block belong to which group; those at the places in `apart` don't begin one. */
+/** Which accesses of a block belong to which group; those by the registers in `apart` don't belong to any. */
 export function groupsOf(steps: readonly Step[], apart: ReadonlySet<number>): ReadonlyMap<Step, Member> {
   const members = new Map<Step, Member>();
   /** By base register: the group that the next access may join, and how far the register has moved since it began. */
@@ -62,7 +62,7 @@ export function groupsOf(steps: readonly Step[], apart: ReadonlySet<number>): Re
       const distance = access.distance + (known?.moved ?? 0), end = distance + access.bytes - 1;
       const joined = known && join(known.group, distance, end, access.table === at.WRITE_TABLE);
       if (joined) members.set(step, { group: joined, distance });
-      else if (!apart.has(step.offset)) {
+      else if (!apart.has(access.register)) {
         const group = {
           leader: step,
           first: access.distance,

@@ -69,7 +69,7 @@ export interface Shape {
   readonly blocks: readonly Block[];
   /** Blocks where the region can be entered, by position; the head's first. */
   readonly entries: readonly number[];
-  /** Places of accesses that are not to be checked together with later ones. */
+  /** Base registers whose accesses are not to be checked together. */
   readonly apart: ReadonlySet<number>;
 }
 

@@ -12,14 +12,21 @@ const JUMP_LIMIT = 64;
 export interface PageHints {
   /** Where jumps by register were seen to go, by their places. */
   readonly seen: ReadonlyMap<number, ReadonlySet<number>>;
-  /** Accesses that were found to be in other pages than what follows them. */
+  /** Base registers by which accesses of one block were found to be in different pages. */
   readonly apart: ReadonlySet<number>;
 }
 
 const NONE: PageHints = { seen: new Map(), apart: new Set() };
 
+interface Learned {
+  readonly seen: Map<number, Set<number>>;
+  readonly apart: Set<number>;
+  /** How often accesses were found to be in other pages than what follows them, by their places. */
+  readonly straddles: Map<number, number>;
+}
+
 export class Hints {
-  readonly #byPage: Map<number, { seen: Map<number, Set<number>>; apart: Set<number> }> = new Map();
+  readonly #byPage: Map<number, Learned> = new Map();
 
   of(page: number): PageHints {
     return this.#byPage.get(page) ?? NONE;
@@ -34,8 +41,18 @@ export class Hints {
     return true;
   }
 
-  split(page: number, access: number): void {
-    this.#open(page).apart.add(access);
+  /**
+   * An access by this base register, and what follows it in its block, are in different pages. True if that has been so
+   * `limit` times: from then on the page's accesses by the register are apart.
+   */
+  straddled(page: number, access: number, register: number, limit: number): boolean {
+    const { apart, straddles } = this.#open(page);
+    const count = (straddles.get(access) ?? 0) + 1;
+    straddles.set(access, count);
+    if (count < limit) return false;
+    straddles.delete(access);
+    apart.add(register);
+    return true;
   }
 
   /** These pieces of the page change. */
@@ -44,7 +61,7 @@ export class Hints {
     if (!hints) return;
     const isGone = (place: number) => (granulesOf(place, place) & granules) !== 0n;
     for (const jump of hints.seen.keys()) if (isGone(jump)) hints.seen.delete(jump);
-    for (const access of hints.apart) if (isGone(access)) hints.apart.delete(access);
+    for (const access of hints.straddles.keys()) if (isGone(access)) hints.straddles.delete(access);
     if (granules === ALL_GRANULES) this.#byPage.delete(page);
   }
 
@@ -52,10 +69,10 @@ export class Hints {
     this.#byPage.clear();
   }
 
-  #open(page: number): { seen: Map<number, Set<number>>; apart: Set<number> } {
+  #open(page: number): Learned {
     const known = this.#byPage.get(page);
     if (known) return known;
-    const opened = { seen: new Map(), apart: new Set<number>() };
+    const opened = { seen: new Map(), apart: new Set<number>(), straddles: new Map() };
     this.#byPage.set(page, opened);
     return opened;
   }

@@ -54,6 +54,11 @@ const BATCH_LEAST = 24, BATCH_LIMIT = 96;
 const BATCH_INSTRUCTIONS = 1500;
 /** What a batch may take on the harts' thread, and what an instruction takes there at first. */
 const BREAK_MS = 4, FIRST_MS_PER_INSTRUCTION = 0.05;
+/**
+ * How often accesses that are checked together turn out to be in two pages until they no longer are. An exit costs half
+ * a microsecond, a new region ten milliseconds.
+ */
+const STRADDLE_LIMIT = 1000;
 /** Stretches that a batch that is not full waits. */
 const PATIENCE = 24;
 
@@ -183,7 +188,9 @@ export class Translator {
     const page = this.#pages.pageAt(slot);
     if (page === undefined) return;
     const place = (slot - page) >>> at.SLOT_SHIFT;
-    this.#hints.split(page, place);
+    const register = decode(this.#pages.wordAt(slot))?.rs1 ?? 0;
+    const limit = Math.min(STRADDLE_LIMIT, this.#options?.threshold ?? STRADDLE_LIMIT);
+    if (!this.#hints.straddled(page, place, register, limit)) return;
     for (const region of this.#cache.of(page)) {
       if ((region.granules & granulesOf(place, place)) === 0n) continue;
       this.#stale.add(region);

@@ -10,13 +10,20 @@ Deno.test("hints go with the 64 bytes that they were learned from", () => {
   hints.jumped(PAGE, 8, 100);
   hints.jumped(PAGE, 8, 200);
   hints.jumped(PAGE, 72, 300);
-  hints.split(PAGE, 74);
+  hints.straddled(PAGE, 74, 9, 2);
   assertEquals([...hints.of(PAGE).seen.get(8) ?? []], [100, 200]);
   hints.changed(PAGE, granulesOf(64, 65));
   assertEquals([...hints.of(PAGE).seen.keys()], [8]);
-  assertEquals(hints.of(PAGE).apart.size, 0);
+  assert(!hints.straddled(PAGE, 74, 9, 2), "it was counted anew");
   hints.changed(PAGE, ALL_GRANULES);
   assertEquals(hints.of(PAGE).seen.size, 0);
+});
+
+Deno.test("accesses by a register are apart in all of the page once one of them has often been in two pages", () => {
+  const hints = new Hints();
+  assertEquals([1, 2, 3].map(() => hints.straddled(PAGE, 74, 9, 3)), [false, false, true]);
+  assert(!hints.straddled(PAGE, 80, 10, 3));
+  assertEquals([...hints.of(PAGE).apart], [9]);
 });
 
 Deno.test("a guest can't make the hints of a page grow without end", () => {
