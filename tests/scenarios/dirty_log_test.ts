@@ -532,6 +532,8 @@ Deno.test("S132 log_clear reaches each listener as the parts that its space show
   take();
   clearDirtyLog(world, target, 3 * PAGE, 5 * PAGE);
   assertEquals(take(), [`first clear ${0x13}+1`, `first clear ${0x41}+5`, `second clear ${0x83}+5`]);
+  resetDirty(world, target, 3 * PAGE + 5, 1, VGA);
+  assertEquals(take(), [`first clear ${0x13}+1`, `first clear ${0x41}+1`, `second clear ${0x83}+1`]);
   setLog(world, target, VGA, false);
   take();
   resetDirty(world, target, 0, PAGE, VGA);

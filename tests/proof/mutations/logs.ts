@@ -11,7 +11,7 @@ export const LOG_MUTATIONS: readonly Mutation[] = [
     file: "systems/dirty_log.ts",
     find: "  clearDirtyLog(world, region, first * DIRTY_PAGE, (end - first) * DIRTY_PAGE);\n",
     replace: "",
-    by: MODEL,
+    by: [DIRTY, "S132 log_clear reaches"],
   },
   {
     fault: "a snapshot is taken before listeners are asked",
