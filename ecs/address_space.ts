@@ -130,8 +130,13 @@ export function spaceOf(world: World, handle: AddressSpace): Space {
 }
 
 function findSpace(world: World, handle: AddressSpace): Space {
+  return world.lastSpace = onwardSpace(world, handle);
+}
+
+/** As {@linkcode spaceOf}, for where an access goes on: the space from which it came stays the one that is compared first. */
+export function onwardSpace(world: World, handle: AddressSpace): Space {
   const space = spaces(world).record[handle & (ID_LIMIT - 1)];
-  if (space !== undefined && space.handle === handle) return world.lastSpace = space;
+  if (space !== undefined && space.handle === handle) return space;
   resolve(world, handle, AddressSpaceKind);
   throw new StaleHandleError("the address space was destroyed and waits for its readers");
 }

@@ -2,9 +2,9 @@
  * Translate: one hop through an IOMMU. Each hop uses the view that its target space has at that time (1.17). Hops may
  * follow each other only so often, and a table walk must not go through itself: a cycle is a decode error.
  */
-import { type Space, spaceOf } from "../ecs/address_space.ts";
+import { onwardSpace, type Space } from "../ecs/address_space.ts";
 import { highHalf, lowHalf } from "../ecs/address.ts";
-import type { Range } from "../ecs/flat_view.ts";
+import { offsetIn, type Range } from "../ecs/flat_view.ts";
 import { nameOf } from "../ecs/handle.ts";
 import { type Iommu, minPageSize, Permission, type Translation } from "../ecs/iommu.ts";
 import { regions } from "../ecs/region.ts";
@@ -51,14 +51,16 @@ export function enterHop(
 ): Hop {
   const scope = enterScope(world, range.region);
   const hop = hopsByDepth(world)[scope.depth] ??= { space: undefined, hi: 0, lo: 0, length: 0, result: 0 };
-  const baseLow = lowHalf(range.base);
-  const low = (lo - baseLow) | 0;
-  const high = (hi - highHalf(range.base) - ((lo >>> 0) < (baseLow >>> 0) ? 1 : 0)) | 0;
+  const offset = offsetIn(range, hi, lo);
+  const isLow = offset < 0x100000000;
+  const low = isLow ? offset | 0 : (lo - lowHalf(range.base)) | 0;
+  const high = isLow ? 0 : (hi - highHalf(range.base) - ((lo >>> 0) < (lowHalf(range.base) >>> 0) ? 1 : 0)) | 0;
   hop.space = undefined;
   hop.result = MemTx.DECODE_ERROR;
-  setLength(hop, high, low, minPageSize(iommu));
+  hop.length = 0;
   if (iommu.isTranslating || scope.depth > DEPTH_MAX) warnCycle(world, range, iommu);
   else follow(world, hop, range, iommu, high, low, wanted, attrs);
+  if (hop.length === 0) setLength(hop, high, low, minPageSize(iommu)); // nowhere: as far as the smallest page goes
   return hop;
 }
 
@@ -109,7 +111,7 @@ function apply(world: World, hop: Hop, translation: Translation, high: number, l
   setLength(hop, high, low, pageSize);
   const needed = wanted === Permission.NONE ? Permission.READ : wanted;
   if ((permission & needed) !== needed) return;
-  hop.space = spaceOf(world, translation.target);
+  hop.space = onwardSpace(world, translation.target);
   hop.lo = (translation.lo & ~lowMask) | (low & lowMask);
   hop.hi = (translation.hi & ~highMask) | (high & highMask);
 }
