@@ -32,10 +32,11 @@ export class Hints {
     return this.#byPage.get(page) ?? NONE;
   }
 
-  /** A jump by register went there. False if too much is known already. */
+  /** A jump by register went there. False if that, or too much, is known already. */
   jumped(page: number, jump: number, target: number): boolean {
     const { seen } = this.#open(page);
     const targets = seen.get(jump) ?? new Set();
+    if (targets.has(target)) return false;
     if (targets.size >= TARGET_LIMIT || (!seen.has(jump) && seen.size >= JUMP_LIMIT)) return false;
     seen.set(jump, targets.add(target));
     return true;

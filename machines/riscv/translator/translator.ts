@@ -180,6 +180,8 @@ export class Translator {
     if (!region) return false;
     this.#stale.add(region);
     this.#hot.add(slotOf(region));
+    // Control may come there in other ways, too: then it becomes an entry, when it has been hot once more.
+    this.#pages.writer.forgetCount(slot);
     return true;
   }
 

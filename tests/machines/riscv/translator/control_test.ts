@@ -110,6 +110,30 @@ Deno.test("a switch goes to every one of its cases, also those that were never s
   bench.dispose();
 });
 
+Deno.test("where a function returns to that was jumped to becomes an entry, though the jump was seen last", () => {
+  const bench = run((asm) => {
+    asm.li(a0, 1000);
+    // What is jumped to is translated first, then the jump, then what is behind it.
+    for (let i = 0; i < 3; i++) asm.call("far");
+    asm.j("round");
+    asm.label("round");
+    asm.la(t1, "far");
+    asm.la(ra, "back");
+    asm.jr(t1);
+    asm.label("back");
+    asm.addi(a0, a0, -1);
+    asm.bnez(a0, "round");
+    asm.j("end");
+    for (let i = 0; i < 1024; i++) asm.nop();
+    asm.label("far");
+    asm.addi(a1, a1, 1);
+    asm.ret();
+  });
+  assertEquals(bench.hart.readRegister(a1), 1003n);
+  const { exits } = bench.hart.translation;
+  assert(exits["untranslated code"] < 50, `${exits["untranslated code"]} exits`);
+});
+
 Deno.test("a function that changes its caller returns into the changed code", () => {
   const bench = run((asm) => {
     asm.li(s0, 0);
