@@ -23,13 +23,15 @@ interface Linux {
 const TASKS = [
   { what: "sha256sum of 64 MiB", name: "sha256sum", command: "sha256sum /tmp/zeros" },
   { what: "sort of 40 000 lines", name: "sort", command: "sort /tmp/lines >/tmp/sorted" },
+  { what: "sort of 400 000 lines", name: "sort-long", command: "sort /tmp/many >/tmp/sorted" },
   { what: "gzip of 4 MiB", name: "gzip", command: "gzip </tmp/code >/tmp/zipped" },
   { what: "find /", name: "find", command: "find / >/tmp/found" },
 ] as const;
 
 const SCRIPT = [
   "dd if=/dev/zero of=/tmp/zeros bs=1M count=64 2>/dev/null",
-  "awk 'BEGIN { x = 1; for (i = 0; i < 40000; i++) { x = (x * 16807) % 2147483647; print x } }' >/tmp/lines",
+  "awk 'BEGIN { x = 1; for (i = 0; i < 400000; i++) { x = (x * 16807) % 2147483647; print x } }' >/tmp/many",
+  "head -n 40000 /tmp/many >/tmp/lines",
   "for i in 1 2 3; do cat /bin/busybox; done | head -c 4194304 >/tmp/code",
   ...TASKS.flatMap(({ name, command }) => [`echo ${MARK}${name}`, command, `echo ${MARK}${name} done`]),
 ].join("\n");
