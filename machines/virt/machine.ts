@@ -279,7 +279,9 @@ export class VirtMachine {
 }
 
 function translationOf(tuning: Translation = {}, isChecked: boolean): TranslatorOptions {
-  const { threshold = DEFAULT_TRANSLATION.threshold, regions = DEFAULT_TRANSLATION.limit } = tuning;
+  const { threshold = DEFAULT_TRANSLATION.threshold } = tuning;
+  const eager = threshold === 1;
+  const { regions = eager ? MAX_REGIONS : DEFAULT_TRANSLATION.limit } = tuning;
   const isWithin = (value: number, most: number) => Number.isInteger(value) && value >= 1 && value <= most;
   if (!isWithin(threshold, MAX_THRESHOLD) || !isWithin(regions, MAX_REGIONS)) {
     throw new MachineError(
@@ -287,8 +289,11 @@ function translationOf(tuning: Translation = {}, isChecked: boolean): Translator
         `they are 1 to ${MAX_THRESHOLD} and 1 to ${MAX_REGIONS}`,
     );
   }
-  return { ...DEFAULT_TRANSLATION, threshold, limit: regions, eager: threshold === 1, isChecked };
+  return { ...DEFAULT_TRANSLATION, threshold, limit: regions, eager, isChecked, ...eager && { bytes: EAGER_BYTES } };
 }
+
+/** What is kept of translated code where all of it is: code that runs once would drive out the rest again and again. */
+const EAGER_BYTES = 64 << 20;
 
 const NANOSECONDS_PER_TICK = 1e9 / TIMEBASE_HZ;
 const ZEROS = new Uint8Array(65536);

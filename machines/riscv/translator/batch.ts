@@ -17,6 +17,8 @@ export interface BatchRequest {
   readonly places: readonly Place[];
   /** Instructions from which on no further place is begun. */
   readonly room: number;
+  /** Instructions of a region up to which it may have copies of what other regions have. */
+  readonly copies: number;
   /** Which instructions there are: see `decode`. */
   readonly instructionSet: Uint8Array;
   /** Size of guest memory. */
@@ -100,6 +102,7 @@ function translateBatch(request: BatchRequest): Batch {
       isElsewhere: (offset) => isTaken.has(offset),
       seenOf: (offset) => [...source.seen.get(offset) ?? []],
       apart: source.apart,
+      copies: request.copies,
     });
     if (!shape) continue;
     shapes.push(shape);

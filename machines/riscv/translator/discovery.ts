@@ -14,9 +14,6 @@ export const REGION_LIMIT = 512;
 /** Instructions of a callee that becomes part of its callers' regions, at most. */
 const LEAF_LIMIT = 40;
 
-/** A region of so many instructions ends where others begin; a smaller one has a copy of what they have. */
-const COPY_LIMIT = 200;
-
 /** Far calls and jumps reach ±2 GiB. */
 const CALL_SHIFT = 2 ** 34;
 
@@ -135,6 +132,8 @@ export interface Surroundings {
   /** Where the jump by register at an offset has gone. */
   seenOf(offset: number): readonly number[];
   readonly apart: ReadonlySet<number>;
+  /** A region of so many instructions ends where others begin; a smaller one has a copy of what they have. */
+  readonly copies: number;
 }
 
 /**
@@ -174,7 +173,7 @@ class Discovery {
     for (let from = this.#queue.shift(); from !== undefined; from = this.#queue.shift()) {
       if (
         this.#leaders.has(from) ||
-        (from !== this.#head && this.#steps.size > COPY_LIMIT && this.#around.isElsewhere(from))
+        (from !== this.#head && this.#steps.size > this.#around.copies && this.#around.isElsewhere(from))
       ) continue;
       this.#leaders.add(from);
       this.#follow(from);
