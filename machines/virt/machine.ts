@@ -224,9 +224,11 @@ export class VirtMachine {
   #deadline(): number {
     const devices = nextDeadline(this.world, this.clock);
     const now = this.#time.now();
+    // From the tick's beginning: the instruction at which a timer is due must not depend on when this is asked.
+    const tick = now - now % NANOSECONDS_PER_TICK;
     const harts = this.harts.map((hart) => {
       const ticks = hart.nextDeadline();
-      return ticks === undefined ? Infinity : now + Number(ticks - hart.time()) * NANOSECONDS_PER_TICK;
+      return ticks === undefined ? Infinity : tick + Number(ticks - hart.time()) * NANOSECONDS_PER_TICK;
     });
     return Math.min(devices, ...harts);
   }

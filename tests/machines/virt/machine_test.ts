@@ -264,6 +264,35 @@ Deno.test("with an instruction clock two runs are the same, times, seed and all"
   assertEquals(await run(), first);
 });
 
+Deno.test("with an instruction clock a hart's timer interrupts at the first instruction of its tick, wherever turns end", async () => {
+  for (const before of [0, 1, 5, 9]) {
+    const kernel = program((asm) => {
+      asm.la(x.t0, "trap");
+      asm.csrw("mtvec", x.t0);
+      asm.li(x.t0, 1);
+      asm.slli(x.t0, x.t0, 63);
+      asm.csrw("menvcfg", x.t0);
+      for (let i = 0; i < before; i++) asm.nop();
+      asm.csrr(x.t0, "time");
+      asm.addi(x.t0, x.t0, 40);
+      asm.csrw("stimecmp", x.t0);
+      asm.li(x.t0, 1 << 5);
+      asm.csrw("mie", x.t0);
+      asm.csrrsi(x.zero, "mstatus", 8);
+      asm.label("spin");
+      asm.j("spin");
+      asm.align(4);
+      asm.label("trap");
+      asm.csrr(x.a0, "instret");
+      sendHex(asm, x.a0, "instret");
+      finish(asm, POWER_OFF);
+    });
+    const { output } = await runToEnd({ kernel, instructionClock: { shift: 3 } });
+    const nanoseconds = 8 * parseInt(output, 16);
+    assert(nanoseconds % 100 < 8, `${before}: interrupted ${nanoseconds % 100} ns after the tick`);
+  }
+});
+
 Deno.test("with an instruction clock an idle guest's time jumps to its next deadline", async () => {
   const kernel = program((asm) => {
     asm.li(x.t0, 0x200_4000); // mtimecmp of hart 0: one hour, in ticks of 100 ns
