@@ -56,7 +56,7 @@ export function newEpochs(): Epochs {
   };
 }
 
-export function newFrame(): Frame {
+function newFrame(): Frame {
   return { attrs: 0, result: 0, hi: 0, opener: 0 };
 }
 

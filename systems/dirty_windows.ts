@@ -69,8 +69,8 @@ export function takeDirtySpaces(world: World): Space[] {
 }
 
 /** Sorts windows (start, end, start, end …) and joins those that touch. */
-export function mergeWindows(windows: readonly number[]): number[] {
-  if (windows.length === 2) return [...windows];
+export function mergeWindows(windows: readonly number[]): readonly number[] {
+  if (windows.length === 2) return windows;
   const order: number[] = [];
   for (let at = 0; at < windows.length; at += 2) order.push(at);
   order.sort((a, b) => windows[a]! - windows[b]!);

@@ -61,7 +61,7 @@ function replaceWindow(
 ): void {
   // What meets or touches the window: a rendered piece may continue its neighbours.
   const from = Math.max(0, countWhile(draft.length, (at) => draft[at]![0]!.start < start) - 1);
-  const last = Math.max(from, countWhile(draft.length, (at) => draft[at]![0]!.start <= end) - 1);
+  const last = Math.max(from, chunkAt(draft, end));
   const head = draft[from] ?? NO_RANGES;
   const tail = draft[last] ?? NO_RANGES;
   const first = countWhile(head.length, (at) => head[at]!.end < start);
