@@ -1,4 +1,5 @@
 /** A hart on a bus of plain RAM and one recording device, without a world: for tests of execution alone. */
+import { assertEquals } from "@std/assert";
 import { allocateRange, createGuestMemory, type GuestMemory } from "../../../ecs/ram_block.ts";
 import { type Assembler, assembler } from "../../../machines/riscv/assemble.ts";
 import type { Bus, BusEvents, MemoryRange } from "../../../machines/riscv/bus.ts";
@@ -61,6 +62,21 @@ export class Bench {
     this.write(address, bytes);
     this.hart.reset({ pc: address });
     return symbols;
+  }
+
+  /** Runs a program in machine mode to its wfi, within so many instructions; traps go to the label "trap", if any. */
+  runToWait(write: (asm: Assembler) => void, most: number): this {
+    const symbols = this.load((asm) => {
+      write(asm);
+      asm.label("end");
+      asm.wfi();
+      asm.j("end");
+    });
+    const trap = symbols.get("trap");
+    if (trap !== undefined) this.hart.writeCsr(0x305, trap);
+    this.hart.run(most);
+    assertEquals(this.hart.waiting, true, `did not end: pc ${this.hart.pc.toString(16)}`);
+    return this;
   }
 
   /** As a device would by DMA. */

@@ -14,17 +14,7 @@ function run(write: (asm: Assembler) => void, prepare: (bench: Bench) => void = 
   const bench = new Bench();
   prepare(bench);
   bench.mapChanged();
-  const symbols = bench.load((asm) => {
-    write(asm);
-    asm.label("end");
-    asm.wfi();
-    asm.j("end");
-  });
-  const trap = symbols.get("trap");
-  if (trap !== undefined) bench.hart.writeCsr(0x305, trap);
-  bench.hart.run(100_000);
-  assertEquals(bench.hart.waiting, true, `did not end: pc ${bench.hart.pc.toString(16)}`);
-  return bench;
+  return bench.runToWait(write, 100_000);
 }
 
 /** Leaves cause and value of a trap in a2 and a3, and ends. */

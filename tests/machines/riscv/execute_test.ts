@@ -8,18 +8,7 @@ const u64 = (value: bigint) => BigInt.asUintN(64, value);
 
 /** Runs a program to its wfi. Traps go to the label "trap" if there is one. */
 function run(write: (asm: Assembler) => void, harts = 1): Bench {
-  const bench = new Bench(harts);
-  const symbols = bench.load((asm) => {
-    write(asm);
-    asm.label("end");
-    asm.wfi();
-    asm.j("end");
-  });
-  const trap = symbols.get("trap");
-  if (trap !== undefined) bench.hart.writeCsr(0x305, trap);
-  bench.hart.run(1_000_000);
-  assertEquals(bench.hart.waiting, true, `did not end: pc ${bench.hart.pc.toString(16)}`);
-  return bench;
+  return new Bench(harts).runToWait(write, 1_000_000);
 }
 
 const read = (bench: Bench, ...numbers: number[]) => numbers.map((n) => bench.hart.readRegister(n));

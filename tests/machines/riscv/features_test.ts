@@ -13,18 +13,7 @@ function without(...off: OptionalExtension[]): HartFeatures {
 
 /** Runs a program to its wfi; traps go to the label "trap" if there is one. */
 function run(features: HartFeatures, write: (asm: Assembler) => void): Bench {
-  const bench = new Bench(1, RAM_BYTES, features);
-  const symbols = bench.load((asm) => {
-    write(asm);
-    asm.label("end");
-    asm.wfi();
-    asm.j("end");
-  });
-  const trap = symbols.get("trap");
-  if (trap !== undefined) bench.hart.writeCsr(0x305, trap);
-  bench.hart.run(100_000);
-  assertEquals(bench.hart.waiting, true, `did not end: pc ${bench.hart.pc.toString(16)}`);
-  return bench;
+  return new Bench(1, RAM_BYTES, features).runToWait(write, 100_000);
 }
 
 const word = 0x20c5_a533n; // sh1add a0,a1,a2
