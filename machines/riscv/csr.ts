@@ -5,6 +5,7 @@
 import { blockControls, legalizeBlockControls } from "./cache_blocks.ts";
 import type { Counter } from "./counters.ts";
 import type { HartFeatures } from "./features.ts";
+import { lowestMode, SSTATUS, STORED_CSRS } from "./direct_csrs.ts";
 import { type HartState, M_MODE, type Mode, S_MODE } from "./hart_state.ts";
 import { ALL_INTERRUPTS, SEI, STI, SUPERVISOR_INTERRUPTS } from "./interrupts.ts";
 import {
@@ -45,6 +46,8 @@ export interface CsrHart {
   environmentChanged(): void;
   /** PMP changed: all translations are void. */
   protectionChanged(): void;
+  /** Other interrupts may be pending than before. */
+  interruptsChanged(): void;
   /** The hart's own timer interrupts earlier than it was going to. */
   deadlineChanged(): void;
 }
@@ -80,8 +83,6 @@ const field = (offset: number, legalize = (value: bigint) => value): Register =>
 });
 const masked = (offset: number, mask: bigint) => field(offset, (value) => value & mask);
 const constant = (value: bigint): Register => ({ read: () => value, write: () => {} });
-/** Instruction addresses are even. */
-const address = (offset: number) => masked(offset, ~1n);
 /** Direct or vectored; a write of another mode is ignored. */
 const vector = (offset: number): Register => ({
   read: ({ state }) => state.get(offset),
@@ -93,7 +94,7 @@ const vector = (offset: number): Register => ({
 /** mip with what drives it from outside: lines, and the comparison of stimecmp with time. */
 export function pendingInterrupts(hart: CsrHart): number {
   const { state } = hart;
-  // Asked after every CSR instruction: no bigint where a bit will do. STCE is the sign of menvcfg.
+  // No bigint where a bit will do. STCE is the sign of menvcfg.
   const pending = state.get32(CSR.mip) | hart.lines;
   if (state.get32(CSR.menvcfg + 4) >= 0) return pending;
   return hart.time() >= state.get(CSR.stimecmp) ? pending | 1 << STI : pending & ~(1 << STI);
@@ -113,6 +114,7 @@ function timed(register: Register): Register {
       const before = nextComparison(hart.state);
       register.write?.(hart, value);
       const after = nextComparison(hart.state);
+      hart.interruptsChanged();
       if (after !== undefined && (before === undefined || after < before)) hart.deadlineChanged();
     },
   };
@@ -125,10 +127,12 @@ const mip: Register = {
   read: (hart) => BigInt(pendingInterrupts(hart)),
   // SEIP is the OR of a line and a bit: only the bit is modified (3.1.9).
   readToModify: withoutLines,
-  write: ({ state }, value) => {
+  write: (hart, value) => {
+    const { state } = hart;
     const timer = (state.get(CSR.menvcfg) & STCE) === 0n ? STIP : 0n;
     const writable = SSIP | SEIP | timer;
     state.set(CSR.mip, (state.get(CSR.mip) & ~writable) | (value & writable));
+    hart.interruptsChanged();
   },
 };
 
@@ -140,6 +144,7 @@ const sip: Register = {
     const { state } = hart;
     const writable = SSIP & delegated(hart);
     state.set(CSR.mip, (state.get(CSR.mip) & ~writable) | (value & writable));
+    hart.interruptsChanged();
   },
 };
 const sie: Register = timed({
@@ -254,15 +259,16 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
     }),
   ],
 
-  [0x100, status(readSstatus, writeSstatus)],
+  ...Array.from(
+    STORED_CSRS,
+    ([number, { field, zeros }]): [number, Register] => [number, masked(field, ~BigInt(zeros))],
+  ),
+
+  [SSTATUS, status(readSstatus, writeSstatus)],
   [0x104, sie],
   [0x105, vector(CSR.stvec)],
   [0x106, masked(CSR.scounteren, MASK_32)],
   [0x10a, environment(CSR.senvcfg, () => 0n)],
-  [0x140, field(CSR.sscratch)],
-  [0x141, address(CSR.sepc)],
-  [0x142, field(CSR.scause)],
-  [0x143, field(CSR.stval)],
   [0x144, sip],
   [0x14d, stimecmp],
   [0x180, satp],
@@ -281,10 +287,6 @@ const REGISTERS: ReadonlyMap<number, Register> = new Map<number, Register>([
   }],
   // Hardware performance monitor: counters 3 to 18 keep what is written, and count nothing.
   ...series(0x323, EVENT_SELECTOR_COUNT, (i) => field(EVENT_SELECTORS + 8 * i)),
-  [0x340, field(CSR.mscratch)],
-  [0x341, address(CSR.mepc)],
-  [0x342, field(CSR.mcause)],
-  [0x343, field(CSR.mtval)],
   [0x344, mip],
   [0x3a0, config(0)],
   [0x3a2, config(8)],
@@ -315,7 +317,7 @@ const NEVER_ALLOWED: Register = { read: () => 0n, allows: () => false };
 /** The register if this mode may use it so; bits 9..8 of a number are the lowest mode, 11..10 = 3 means read-only. */
 function access(hart: CsrHart, number: number, isWrite: boolean): Register | undefined {
   const register = BY_NUMBER[number] ?? NEVER_ALLOWED;
-  if (hart.mode < (number >> 8 & 3) || (isWrite && number >> 10 === 3)) return undefined;
+  if (hart.mode < lowestMode(number) || (isWrite && number >> 10 === 3)) return undefined;
   return register.allows === undefined || register.allows(hart) ? register : undefined;
 }
 

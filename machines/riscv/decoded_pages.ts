@@ -8,6 +8,7 @@
 import { allocateRange, freeRange, type GuestMemory } from "../../ecs/ram_block.ts";
 import { countOperands } from "../wasm/rewrite.ts";
 import { decode, type Decoded } from "./decode.ts";
+import { directCsr } from "./direct_csrs.ts";
 import type { Semantics } from "./instruction.ts";
 import * as at from "./layout.ts";
 import { BREAKPOINT, hasStaticTarget, ILLEGAL, opcodeOf, SENTINEL, STRADDLING } from "./opcodes.ts";
@@ -92,6 +93,11 @@ export class SlotWriter {
     else this.#i32[(slot + at.SLOT_IMM) >>> 2] = near ? (imm / 2) * at.SLOT_BYTES : imm;
     this.#u8[slot + at.SLOT_LENGTH] = length;
     this.#u8[slot + at.SLOT_RM] = rm;
+    if (instruction.semantics.shape === "csr") {
+      const direct = directCsr(imm);
+      this.#u16[half + at.SLOT_CSR_FIELD / 2] = direct?.field ?? 0;
+      this.#u8[slot + at.SLOT_CSR_ZEROS] = direct?.zeros ?? 0;
+    }
     this.#u16[half] = opcodeOf(index, instruction, length, near);
   }
 }

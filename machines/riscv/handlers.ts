@@ -3,10 +3,12 @@ import { call, choose, type Expr, i32, i64, type Local } from "../wasm/expressio
 import { type Global, readGlobal } from "../wasm/module.ts";
 import { branch, branchIf, type Label, set, type Statement, type Statements, store, when } from "../wasm/statement.ts";
 import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
+import { CSR_OPERATIONS } from "./direct_csrs.ts";
 import type { Semantics } from "./instruction.ts";
 import * as at from "./layout.ts";
 import { type Mmu, NO_ADDRESS } from "./mmu.ts";
 import { type Form, hasStaticTarget } from "./opcodes.ts";
+import type { StatusCode } from "./status_code.ts";
 import { READ, WRITE } from "./page_walk.ts";
 import { tlbOffset } from "./translate.ts";
 
@@ -41,20 +43,24 @@ export interface Machine {
   /** i32: the slot whose instruction must run here even if a region begins there; SKIP_NEXT: the next one fetched. */
   readonly skip: Local;
   readonly labels: Readonly<
-    Record<"next" | "jump" | "reload" | "illegal" | "execute" | "loadSlow" | "storeSlow" | "hot" | "region", Label>
+    Record<
+      "next" | "jump" | "reload" | "illegal" | "execute" | "csr" | "loadSlow" | "storeSlow" | "hot" | "region",
+      Label
+    >
   >;
   /** How often control comes to a place until it is translated. */
   readonly threshold: Global;
   /** How regions are entered: `ENTER_…` of the layout. */
   readonly entering: Global;
   readonly mmu: Mmu;
+  readonly status: StatusCode;
   /** Accrued exception flags of the soft-float functions. */
   readonly flags: Global;
 }
 
 export const slotField = (m: Machine, offset: number) => i32.load16_u(m.slot, offset);
-const register = (m: Machine, field: number) => i32.add(m.base, slotField(m, field));
-const read = (m: Machine, field: number) => i64.load(register(m, field));
+export const register = (m: Machine, field: number) => i32.add(m.base, slotField(m, field));
+export const readOperand = (m: Machine, field: number) => i64.load(register(m, field));
 const immediate = (m: Machine) => i64.load32_s(m.slot, at.SLOT_IMM);
 export const currentPc = (m: Machine): Expr =>
   i64.add(m.anchor, i64.extend_i32_u(i32.shr_u(m.slot, i32.const(at.SLOT_SHIFT))));
@@ -105,7 +111,13 @@ function bind(m: Machine, e: Expr, others: Readonly<Record<string, Expr>> = {}):
   for (const [name, count] of countOperands(e)) {
     const field = OPERAND_FIELDS[name];
     const meaning = others[name] ??
-      (field !== undefined ? read(m, field) : name === "imm" ? immediate(m) : name === "pc" ? currentPc(m) : undefined);
+      (field !== undefined
+        ? readOperand(m, field)
+        : name === "imm"
+        ? immediate(m)
+        : name === "pc"
+        ? currentPc(m)
+        : undefined);
     if (meaning === undefined) throw new Error(`operand "${name}" has no meaning in the interpreter`);
     const local = count > 1 && field !== undefined ? scratch.pop() : undefined;
     if (local) code.push(set(local, meaning));
@@ -142,7 +154,7 @@ function loadHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shape
   const load = (loads[size] ?? i64.load)(address);
   return [
     ...(isFloat ? [requireFloat(m)] : []),
-    set(m.target, i64.add(read(m, at.SLOT_RS1), immediate(m))),
+    set(m.target, i64.add(readOperand(m, at.SLOT_RS1), immediate(m))),
     when(i32.eqz(hit), [set(m.kind, i32.const(kind)), branch(m.labels.loadSlow)]),
     writeRd(m, isFloat && size === 2 ? i64.or(load, i64.const(-1n << 32n)) : load),
     ...(isFloat ? [dirtyFloat(m)] : []),
@@ -155,9 +167,9 @@ function storeHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shap
   const stores = { 1: store.i64_8, 2: store.i64_16, 4: store.i64_32, 8: store.i64 };
   return [
     ...(s.file === "f" ? [requireFloat(m)] : []),
-    set(m.target, i64.add(read(m, at.SLOT_RS1), immediate(m))),
+    set(m.target, i64.add(readOperand(m, at.SLOT_RS1), immediate(m))),
     when(i32.eqz(hit), [set(m.kind, i32.const(s.bytes)), branch(m.labels.storeSlow)]),
-    stores[s.bytes](address, read(m, at.SLOT_RS2)),
+    stores[s.bytes](address, readOperand(m, at.SLOT_RS2)),
     ...advance(m, length),
   ];
 }
@@ -178,8 +190,8 @@ function locateAtomic(m: Machine, bytes: 4 | 8, access: typeof READ | typeof WRI
   const misaligned = i64.ne(i64.and(m.target, i64.const(bytes - 1)), i64.const(0));
   return [
     ...keepOperands(m),
-    set(m.second, read(m, at.SLOT_RS2)),
-    set(m.target, read(m, at.SLOT_RS1)),
+    set(m.second, readOperand(m, at.SLOT_RS2)),
+    set(m.target, readOperand(m, at.SLOT_RS1)),
     when(i32.or(misaligned, i32.eqz(hit)), [
       ...saved(m, [
         set(m.address, call(m.mmu.locateAtomic, m.base, m.target, i32.const(bytes), i32.const(access))),
@@ -278,7 +290,7 @@ function cacheBlockHandler(
   const doublewords = Array.from({ length: at.BLOCK_BYTES / 8 }, (_, i) => 8 * i);
   return [
     branchIf(m.labels.illegal, i32.eqz(i32.and(i32.load(m.base, at.BLOCK_ACTIONS), i32.const(BLOCK_ACTIONS[action])))),
-    set(m.target, i64.and(read(m, at.SLOT_RS1), i64.const(-at.BLOCK_BYTES))),
+    set(m.target, i64.and(readOperand(m, at.SLOT_RS1), i64.const(-at.BLOCK_BYTES))),
     when(
       i32.eqz(hit),
       isZero ? [set(m.kind, i32.const(at.BLOCK_BYTES)), branch(m.labels.storeSlow)] : [
@@ -290,6 +302,17 @@ function cacheBlockHandler(
         : [],
     ),
     ...advance(m, length),
+  ];
+}
+
+/** Collects what `csrOperation` needs, or leaves the instruction to TypeScript. */
+function csrHandler(m: Machine, { op, immediate }: Extract<Semantics, { shape: "csr" }>): Statements {
+  return [
+    set(m.address, slotField(m, at.SLOT_CSR_FIELD)),
+    branchIf(m.labels.execute, i32.eqz(m.address)),
+    set(m.first, immediate ? i64.extend_i32_u(slotField(m, at.SLOT_RS1)) : readOperand(m, at.SLOT_RS1)),
+    set(m.kind, i32.const(CSR_OPERATIONS[op])),
+    branch(m.labels.csr),
   ];
 }
 
@@ -330,7 +353,7 @@ export function handler(m: Machine, form: Form): Statements {
     case "cacheBlock":
       return cacheBlockHandler(m, form, s);
     case "csr":
-      return [branch(m.labels.execute)];
+      return csrHandler(m, s);
     case "system":
       // Other harts and devices see every store at once, and decoded code follows them: fences have nothing to do.
       if (s.action === "fence" || s.action === "fence.i") return advance(m, length);

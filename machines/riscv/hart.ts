@@ -16,11 +16,11 @@ import * as at from "./layout.ts";
 import { formOf, ILLEGAL, SENTINEL } from "./opcodes.ts";
 import { OutsideAccess } from "./outside_access.ts";
 import { Pmp } from "./pmp.ts";
-import { MPP_SHIFT, MSTATUS, statusBits } from "./status.ts";
+import { MSTATUS, statusBits } from "./status.ts";
 import { executePrivileged, type PrivilegedHart } from "./privileged.ts";
 import { NO_RESERVATION, resetState } from "./reset.ts";
 import { Tlb } from "./tlb.ts";
-import { enterTrap, modeOf } from "./trap.ts";
+import { enterTrap } from "./trap.ts";
 import type { BatchCompiler } from "./translator/background_compiler.ts";
 import { reportOf, type TranslationReport } from "./translator/statistics.ts";
 import type { TranslatorOptions } from "./translator/translator.ts";
@@ -160,6 +160,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
       while (this.#started < end && !this.#exitRequested) {
         if (this.waiting && (pendingInterrupts(this) & this.state.get32(at.CSR.mie)) === 0) break;
         this.waiting = false;
+        this.interruptsChanged();
         this.#takeInterrupt();
         this.#runStretch(Math.min(end - this.#started, STRETCH));
       }
@@ -213,6 +214,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   setInterrupt(line: number, level: 0 | 1): void {
     const bit = 1 << line;
     this.lines = level === 1 ? this.lines | bit : this.lines & ~bit;
+    this.interruptsChanged();
     if (level === 1 && this.#isRunning && (takableInterrupts(this.state, this.#mode) & bit) !== 0) this.leave();
   }
 
@@ -306,6 +308,10 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.#chooseBlockActions();
   }
 
+  interruptsChanged(): void {
+    this.state.set32(at.PENDING, pendingInterrupts(this));
+  }
+
   /** Whoever gave the budget of this run did so up to the old deadline. */
   deadlineChanged(): void {
     this.requestExit();
@@ -384,9 +390,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
       if (!this.waiting) this.#takeInterrupt();
       return at.RELOAD;
     }
-    // The time is not read, for stimecmp, unless it matters.
-    const takable = takableInterrupts(this.state, this.#mode);
-    if (takable === 0 || (takable & pendingInterrupts(this)) === 0) return at.CONTINUE;
+    if ((takableInterrupts(this.state, this.#mode) & this.state.get32(at.PENDING)) === 0) return at.CONTINUE;
     this.advance(form.length);
     this.#takeInterrupt();
     return at.RELOAD;
@@ -491,9 +495,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   #takeInterrupt() {
-    const takable = takableInterrupts(this.state, this.#mode);
-    if (takable === 0) return;
-    const pending = takable & pendingInterrupts(this);
+    const pending = takableInterrupts(this.state, this.#mode) & this.state.get32(at.PENDING);
     if (pending !== 0) this.#trap(firstInterrupt(this.state, pending), true, 0n);
   }
 
@@ -507,13 +509,7 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   #updateContexts() {
-    const status = statusBits(this.state);
-    const dataMode = (status & MSTATUS.MPRV) !== 0 && this.#mode === M_MODE
-      ? modeOf((status & MSTATUS.MPP) >>> MPP_SHIFT)
-      : this.#mode;
-    const data = dataMode === S_MODE && (status & MSTATUS.SUM) !== 0 ? at.SUPERVISOR_SUM : dataMode;
-    this.#tlb.choose(data, this.#mode);
-    this.state.set32(at.MXR, (status & MSTATUS.MXR) === 0 ? 0 : 1);
+    this.#execution.exports.chooseContexts(this.base, this.#mode);
     this.#isStale = true;
   }
 

@@ -19,16 +19,18 @@ import {
   when,
 } from "../wasm/statement.ts";
 import { arrive, currentPc, handler, keepOperands, type Machine, refund, saved, slotField } from "./handlers.ts";
+import { csrOperation } from "./csr_code.ts";
 import { defineCarryless } from "./carryless.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FETCH_SINGLE, FETCH_TRAPPED } from "./fetch_path.ts";
-import { defineMmu, type Mmu } from "./mmu.ts";
+import { defineMmu } from "./mmu.ts";
 import { defineMultiply } from "./multiply.ts";
 import { FORMS } from "./opcodes.ts";
 import { parameter } from "./page_walk.ts";
 import { arriveByFetch, enterRegion } from "./region_entry.ts";
 import { tlbOffset } from "./translate.ts";
+import { defineStatus } from "./status_code.ts";
 import { defineSoftFloat } from "./soft_float.ts";
 import { REGION_SIGNATURE } from "./translator/linkage.ts";
 
@@ -46,6 +48,10 @@ export interface InterpreterExports {
   fenceAddress(base: number, address: bigint): number;
   /** Drops the write translations that lead to a page of guest memory. */
   dropWriters(base: number, source: number): void;
+  /** (base, mode): the TLB contexts that follow from the mode and mstatus. */
+  chooseContexts(base: number, mode: number): void;
+  /** (base, value) → whether generated code wrote sstatus; else nothing was done. */
+  writeSstatus(base: number, value: bigint): number;
   /** How often control comes to a place until `heat` is told. */
   readonly threshold: WebAssembly.Global;
   /** One of `ENTER_…`. */
@@ -82,15 +88,15 @@ export function generateInterpreter(isWatched = false): Uint8Array<ArrayBuffer> 
   module.exportGlobal("flags", flags);
   for (const [name, callee] of functions) module.exportFunction(name, callee);
   const intrinsics = new Map([...functions, ...defineMultiply(module)]);
-  const mmu = defineMmu(module, imports, isWatched);
-  defineRun(module, imports, mmu, { flags, threshold, entering }, intrinsics);
+  const mmu = defineMmu(module, imports, isWatched), status = defineStatus(module);
+  defineRun(module, imports, { mmu, status }, { flags, threshold, entering }, intrinsics);
   return module.finish();
 }
 
 function defineRun(
   module: ModuleBuilder,
   imports: HartImports,
-  mmu: Mmu,
+  { mmu, status }: Pick<Machine, "mmu" | "status">,
   { flags, threshold, entering }: Pick<Machine, "flags" | "threshold" | "entering">,
   intrinsics: ReadonlyMap<string, Callee>,
 ) {
@@ -127,12 +133,14 @@ function defineRun(
         reload: label("reload"),
         illegal: label("illegal"),
         execute: label("execute"),
+        csr: label("csr"),
         loadSlow: label("loadSlow"),
         storeSlow: label("storeSlow"),
         hot: label("hot"),
         region: label("region"),
       },
       mmu,
+      status,
       flags,
       threshold,
       entering,
@@ -241,7 +249,10 @@ function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: La
         block(labels.illegal, [
           block(labels.execute, [
             block(labels.storeSlow, [
-              block(labels.loadSlow, nest),
+              block(labels.loadSlow, [
+                block(labels.csr, nest),
+                ...csrOperation(m),
+              ]),
               ...slowLoad(m),
             ]),
             ...slowStore(m),

@@ -26,7 +26,7 @@ export const FS = 0x32c;
 /** i32: absolute address of the TLB context that loads and stores use now, and of the one for fetches. */
 export const DATA_TLB = 0x330;
 export const FETCH_TLB = 0x334;
-/** i32: numbers of those contexts. */
+/** i32: numbers of those contexts; that for fetches is the mode. */
 export const DATA_CONTEXT = 0x338;
 export const FETCH_CONTEXT = 0x33c;
 /** i32: mstatus.MXR. */
@@ -57,6 +57,11 @@ export const BLOCK_ACTIONS = 0x37c;
 export const BLOCK_INVALIDATE = 1, BLOCK_MANAGE = 2, BLOCK_ZERO = 4;
 /** Bytes of the block that a cache-block instruction acts on. */
 export const BLOCK_BYTES = 64;
+/**
+ * i32: pending interrupts, as bits of mip. Whatever makes one pending while the hart runs is seen here at once, but for
+ * the hart's own timer, which is looked at when a stretch begins.
+ */
+export const PENDING = 0x3b0;
 /** Three slots that run one instruction apart from any page: it straddles pages or lies outside of guest memory. */
 export const SINGLE = 0x380;
 
@@ -154,6 +159,9 @@ export const SLOT_IMM = 8; // i32; a near branch's distance in slots' bytes; the
 export const SLOT_RS3 = 8; // u16
 export const SLOT_LENGTH = 12; // u8
 export const SLOT_RM = 13; // u8
+/** Of a CSR instruction: where generated code finds the register, or 0, and which bits of it stay 0 (`direct_csrs.ts`). */
+export const SLOT_CSR_FIELD = SLOT_RS2; // u16
+export const SLOT_CSR_ZEROS = SLOT_RM; // u8
 export const SLOT_COUNT = 14; // u16; how often control came here otherwise than from the instruction before
 
 /** A decoded page: its slots, one sentinel, then a header. */

@@ -23,12 +23,12 @@ export const MPP_SHIFT = 11, SPP_SHIFT = 8, FS_SHIFT = 13;
 /** UXL and SXL are 64 bits, always. Both little-endian. */
 const FIXED = 2n << 32n | 2n << 34n;
 const UXL = 3n << 32n;
-const SD = 1n << 63n;
+export const SD = 1n << 63n;
 
 const { SIE, MIE, SPIE, MPIE, SPP, MPP, MPRV, SUM, MXR, TVM, TW, TSR } = MSTATUS;
 const M_WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | MPRV | SUM | MXR | TVM | TW | TSR;
-const S_WRITABLE = SIE | SPIE | SPP | SUM | MXR;
-const S_VISIBLE = BigInt(S_WRITABLE | MSTATUS.FS) | UXL | SD;
+export const SSTATUS_WRITABLE = SIE | SPIE | SPP | SUM | MXR;
+export const SSTATUS_VISIBLE = BigInt(SSTATUS_WRITABLE | MSTATUS.FS) | UXL | SD;
 
 export const MSTATUS_RESET = FIXED;
 
@@ -38,7 +38,7 @@ export function readMstatus(state: HartState): bigint {
 }
 
 export function readSstatus(state: HartState): bigint {
-  return readMstatus(state) & S_VISIBLE;
+  return readMstatus(state) & SSTATUS_VISIBLE;
 }
 
 export function writeMstatus(state: HartState, value: bigint): void {
@@ -49,7 +49,7 @@ export function writeMstatus(state: HartState, value: bigint): void {
 }
 
 export function writeSstatus(state: HartState, value: bigint): void {
-  write(state, value, S_WRITABLE);
+  write(state, value, SSTATUS_WRITABLE);
 }
 
 function write(state: HartState, value: bigint, writable: number) {

@@ -18,16 +18,6 @@ export class Tlb {
     this.#state = state;
   }
 
-  /** Which contexts loads and stores, and fetches, use from now on. */
-  choose(data: number, fetch: number): void {
-    const state = this.#state;
-    const start = state.base + at.TLB;
-    state.set32(at.DATA_CONTEXT, data);
-    state.set32(at.FETCH_CONTEXT, fetch);
-    state.set32(at.DATA_TLB, start + data * at.TLB_CONTEXT_BYTES);
-    state.set32(at.FETCH_TLB, start + fetch * at.TLB_CONTEXT_BYTES);
-  }
-
   /** Empties the first contexts: those below machine mode, or all. */
   flush(contexts: number): void {
     const { base } = this.#state;

@@ -59,6 +59,6 @@ export function returnFromSupervisor(state: HartState): Mode {
   return mode;
 }
 
-export function modeOf(bits: number): Mode {
+function modeOf(bits: number): Mode {
   return bits === 3 ? M_MODE : bits === 1 ? S_MODE : U_MODE;
 }
