@@ -81,10 +81,9 @@ const NAMES = [
   "mip",
   "pmpcfg0",
 ];
-const RAM_BYTES = 0x20_0000;
 
 function start({ program, tier }: Case, isReference: boolean): Bench {
-  const bench = new Bench(program.harts, RAM_BYTES);
+  const bench = new Bench(program.harts, at.BENCH_RAM_BYTES);
   bench.hart.translate(isReference ? undefined : translationIn(tier));
   if (!isReference && tier.translation?.threshold !== 1) bench.hart.translateBy(new SlowCompiler());
   bench.onAccess = ({ address }) => address * 0x9e3779b97f4a7c15n;
@@ -182,12 +181,35 @@ function differentState(tested: Bench, reference: Bench, hart: number): string |
     const found = differ(NAMES[i] ?? `CSR ${csr}`, left.readCsr(csr), right.readCsr(csr));
     if (found !== undefined) return found;
   }
-  const words = ({ memory, offset }: Bench) => new Int32Array(memory.memory.buffer, offset, at.COMPARED_BYTES / 4);
-  const [ours, theirs] = [words(tested), words(reference)];
-  for (let i = 0; i < ours.length; i++) {
-    if (ours[i] !== theirs[i]) {
-      return `the word at ${(4 * i).toString(16)} of RAM is ${ours[i]?.toString(16)}, not ${theirs[i]?.toString(16)}`;
+  return differentMemory(tested, reference) ?? differentAccess(tested, reference);
+}
+
+/** What programs can reach of RAM on purpose: its beginning and its end. */
+const PARTS = [[0, at.COMPARED_BYTES], [at.BENCH_RAM_BYTES - at.PAGE, at.PAGE]] as const;
+
+function differentMemory(tested: Bench, reference: Bench): string | undefined {
+  for (const [start, bytes] of PARTS) {
+    const words = ({ memory, offset }: Bench) => new Int32Array(memory.memory.buffer, offset + start, bytes / 4);
+    const [ours, theirs] = [words(tested), words(reference)];
+    for (let i = 0; i < ours.length; i++) {
+      if (ours[i] === theirs[i]) continue;
+      const place = (start + 4 * i).toString(16);
+      return `the word at ${place} of RAM is ${ours[i]?.toString(16)}, not ${theirs[i]?.toString(16)}`;
     }
+  }
+  return undefined;
+}
+
+/** What devices were asked for, in which order; it is forgotten then. */
+function differentAccess(tested: Bench, reference: Bench): string | undefined {
+  const [ours, theirs] = [tested, reference].map(({ accesses }) =>
+    accesses.splice(0).map(({ kind, address, size, value }) =>
+      `${kind} of ${size} at ${address.toString(16)}: ${value}`
+    )
+  );
+  const count = Math.max(ours?.length ?? 0, theirs?.length ?? 0);
+  for (let i = 0; i < count; i++) {
+    if (ours?.[i] !== theirs?.[i]) return `access ${i} is a ${ours?.[i]}, not a ${theirs?.[i]}`;
   }
   return undefined;
 }

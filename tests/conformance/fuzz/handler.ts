@@ -22,8 +22,9 @@ const SV39 = 8n << 60n;
 const { SAVE } = at;
 
 /** The value of satp for a space; it is also its address space identifier. */
-export function satpOf(space: number): bigint {
-  return SV39 | BigInt(space) << 44n | (at.RAM + BigInt(at.TABLES + 3 * space * at.PAGE)) >> 12n;
+export function satpOf(space: number, hart: number): bigint {
+  const root = at.TABLES + (3 * space + hart * at.TABLE_PAGES) * at.PAGE;
+  return SV39 | BigInt(space) << 44n | (at.RAM + BigInt(root)) >> 12n;
 }
 
 export interface HandlerOptions {
@@ -106,14 +107,24 @@ function machineHandler(asm: Assembler, dumps: boolean): void {
   asm.li(t0, 12);
   asm.beq(t1, t0, "elsewhere");
   asm.csrr(t0, "mepc");
-  asm.addi(t0, t0, 2);
-  asm.csrw("mepc", t0);
   asm.slli(t0, t0, 34);
   asm.srli(t0, t0, 34);
   asm.li(t1, at.CODE);
-  asm.sub(t0, t0, t1);
+  asm.sub(t2, t0, t1);
   asm.li(t1, at.CODE_PAGES * at.PAGE);
-  asm.bgeu(t0, t1, "elsewhere");
+  asm.bgeu(t2, t1, "elsewhere");
+  // By its length, as it is in memory: where the page is shown elsewhere, too, control goes on somewhere.
+  asm.li(t1, at.RAM);
+  asm.or(t0, t0, t1);
+  asm.lhu(t2, 0, t0);
+  asm.csrr(t0, "mepc");
+  asm.addi(t0, t0, 2);
+  asm.andi(t2, t2, 3);
+  asm.addi(t2, t2, -3);
+  asm.bnez(t2, "short");
+  asm.addi(t0, t0, 2);
+  asm.label("short");
+  asm.csrw("mepc", t0);
   asm.ld(t0, SAVE.traps, t6);
   asm.andi(t0, t0, 15);
   asm.beqz(t0, "elsewhere");
@@ -175,7 +186,9 @@ function services(asm: Assembler, dumps: boolean): void {
   const space = (number: number, mode: number) => {
     csrc("mstatus", MPP_MASK);
     if (mode !== 0) csrs("mstatus", mode);
-    asm.li(t0, satpOf(number));
+    asm.li(t0, satpOf(number, 0));
+    asm.ld(t1, SAVE.tables, t6);
+    asm.add(t0, t0, t1);
     asm.csrw("satp", t0);
   };
   const toggle = (bits: number) => {

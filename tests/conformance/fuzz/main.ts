@@ -8,7 +8,7 @@ import { AT_ONCE, CHECKED, SMALL_CACHE, type Tier } from "../../machines/riscv/t
 import { peerIsInstalled } from "../peer.ts";
 import { type Case, compare, type Outcome, shrink } from "./compare.ts";
 import { RAM } from "./layout.ts";
-import { differenceFromPeer } from "./peer_run.ts";
+import { compareWithPeer } from "./peer_run.ts";
 import { randomProgram } from "./program.ts";
 import { randomSchedule } from "./schedule.ts";
 
@@ -18,7 +18,15 @@ const FEW = (threshold: number, regions: number): Tier => ({
   accelerator: "jit",
   translation: { threshold, regions },
 });
-export const FUZZED: readonly Tier[] = [AT_ONCE, FEW(2, 64), SMALL_CACHE, FEW(4, 8192), CHECKED, FEW(3, 9)];
+export const FUZZED: readonly Tier[] = [
+  AT_ONCE,
+  FEW(2, 64),
+  SMALL_CACHE,
+  FEW(4, 8192),
+  CHECKED,
+  FEW(3, 9),
+  FEW(30, 8192),
+];
 /** Fast, for what is compared with the peer: its programs run longer. */
 export const ON_PEER = FEW(4, 8192);
 const TURNS = 80, TRIES = 400, PROGRESS_MS = 10_000;
@@ -70,7 +78,16 @@ async function main(args: readonly string[]): Promise<number> {
   const { seed: first = Math.floor(Math.random() * 2 ** 31), count = Infinity, peer = 0 } = given;
   const minutes = given.minutes ?? (given.count === undefined ? 1 : Infinity);
   const started = performance.now();
-  const sum = { programs: 0, instructions: 0, traps: 0, regions: 0, dropped: 0, onPeer: 0, unfinished: 0 };
+  const sum = {
+    programs: 0,
+    instructions: 0,
+    traps: 0,
+    regions: 0,
+    dropped: 0,
+    onPeer: 0,
+    unfinished: 0,
+    peerTraps: 0,
+  };
   let failed = 0, next = PROGRESS_MS;
   const elapsed = () => performance.now() - started;
   const report = () =>
@@ -89,9 +106,10 @@ async function main(args: readonly string[]): Promise<number> {
     }
     if (peer > 0 && seed % peer === 0 && peerIsInstalled) {
       sum.onPeer++;
-      const difference = await differenceFromPeer(randomProgram(seed, true), ON_PEER);
-      if (difference === "unfinished") sum.unfinished++;
-      else if (difference !== undefined) {
+      const { difference, ended, traps } = await compareWithPeer(randomProgram(seed, true), ON_PEER);
+      sum.peerTraps += traps;
+      if (!ended) sum.unfinished++;
+      if (difference !== undefined) {
         failed++;
         console.log(`seed ${seed}, ${ON_PEER.name} and the peer: ${difference}`);
       }

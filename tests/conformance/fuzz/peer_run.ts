@@ -8,50 +8,72 @@ import { DUMPED } from "./handler.ts";
 import * as at from "./layout.ts";
 import { type Program, startingCode } from "./program.ts";
 
-const RAM_BYTES = 16 << 20;
 /** Behind all that the program knows; the image begins with a jump there. */
 const START = 0x8_0000;
+/** Programs have half a second; what takes longer has lost its handler. */
+const LIMIT_MS = 10_000;
 const ENDED = "E".charCodeAt(0);
+const [LOG] = DUMPED;
+const TIMER = 1n << 63n | 7n;
 
-/** Nothing if both agree; "unfinished" if the program's time was over on one of them. */
-export async function differenceFromPeer(program: Program, tier: Tier): Promise<string | undefined> {
+export interface PeerOutcome {
+  readonly difference?: string;
+  /** Whether it ended by itself on both: else its traps are compared until its time was over. */
+  readonly ended: boolean;
+  /** How many of them were compared. */
+  readonly traps: number;
+}
+
+export async function compareWithPeer(program: Program, tier: Tier): Promise<PeerOutcome> {
   const image = imageOf(program);
+  const options = { ramBytes: at.MACHINE_RAM_BYTES, limitMs: LIMIT_MS };
+  const onPeer = (isStepwise: boolean) => runPeer(image, { ...options, isStepwise, cpu: PEER_BIT_CPU });
   try {
-    const ours = await runOurs(image, { ramBytes: RAM_BYTES, tier, cpu: PEER_BIT_CPU + OURS_ONLY_OFF });
-    const peer = await runPeer(image, { ramBytes: RAM_BYTES, cpu: PEER_BIT_CPU });
-    if (ours.output[0] !== ENDED || peer.output[0] !== ENDED) return "unfinished";
-    if (ours.output.length !== peer.output.length) return `${ours.output.length} bytes, not ${peer.output.length}`;
-    // The cause: the peer takes faults of atomics and of page tables for others (see known_differences.ts).
-    const isCompared = (place: number) => place > DUMPED[0][1] || (place - 1) % at.LOG_ENTRY_BYTES < 16;
-    const place = ours.output.findIndex((byte, i) => byte !== peer.output[i] && isCompared(i));
-    if (place < 0) return undefined;
-    if (isAbsentDevice(ours.output, place) || isFailingStore(ours.output, place)) return "unfinished";
-    return `${placeName(place - 1)} is ${doubleword(ours.output, place)}, not ${doubleword(peer.output, place)}`;
+    const [peer, ours] = await Promise.all([
+      onPeer(false),
+      runOurs(image, { ...options, tier, cpu: PEER_BIT_CPU + OURS_ONLY_OFF }),
+    ]);
+    const outcome = compareDumps(ours.output, peer.output);
+    // Stray stores, too, change code.
+    return outcome.difference === undefined ? outcome : compareDumps(ours.output, (await onPeer(true)).output);
   } catch (error) {
-    if (error instanceof HungProgramError) return "unfinished";
+    if (error instanceof HungProgramError) return { ended: false, traps: 0 };
     throw error;
   }
 }
 
-/** Whether the first difference is that ours found nothing below RAM, where the peer has a device. */
-function isAbsentDevice(output: Uint8Array, place: number): boolean {
-  const [, length] = DUMPED[0];
-  if (place > length) return false;
-  const entry = new DataView(output.slice(1, 1 + length).buffer);
-  const start = place - 1 - (place - 1) % at.LOG_ENTRY_BYTES;
-  const cause = entry.getBigUint64(start + 16, true), address = entry.getBigUint64(start + 24, true);
-  return (cause === 1n || cause === 5n || cause === 7n) && address < at.RAM;
+function compareDumps(ours: Uint8Array, peer: Uint8Array): PeerOutcome {
+  const ended = ours[0] === ENDED && peer[0] === ENDED;
+  if (ours.length !== peer.length) {
+    return { difference: `${ours.length} bytes, not ${peer.length}`, ended, traps: 0 };
+  }
+  const [left, right] = [ours, peer].map((output) => new DataView(output.slice(1, 1 + LOG[1]).buffer));
+  if (!left || !right) throw new Error("there are two logs");
+  for (let entry = 0; entry < LOG[1]; entry += at.LOG_ENTRY_BYTES) {
+    const traps = entry / at.LOG_ENTRY_BYTES;
+    if ([left, right].some((log) => log.getBigUint64(entry + 16, true) === TIMER)) return { ended: false, traps };
+    // The cause: the peer takes faults of atomics and of page tables for others (see known_differences.ts).
+    for (const field of [0, 8]) {
+      if (left.getBigUint64(entry + field, true) === right.getBigUint64(entry + field, true)) continue;
+      if (isFailingStore(ours, left, entry)) return { ended: false, traps };
+      return { difference: describe(ours, peer, 1 + entry + field), ended, traps };
+    }
+  }
+  const place = ours.findIndex((byte, i) => byte !== peer[i] && i > LOG[1]);
+  const difference = place < 0 ? undefined : describe(ours, peer, place);
+  return { ...(difference !== undefined && { difference }), ended, traps: at.TRAP_LIMIT };
+}
+
+function describe(ours: Uint8Array, peer: Uint8Array, place: number): string {
+  return `${placeName(place - 1)} is ${doubleword(ours, place)}, not ${doubleword(peer, place)}`;
 }
 
 /** Whether it is that an SC faults here that fails anyway: the peer's does not. */
-function isFailingStore(output: Uint8Array, place: number): boolean {
-  const [[, length]] = DUMPED;
-  if (place > length) return false;
-  const dump = new DataView(output.slice(1).buffer);
-  const start = place - 1 - (place - 1) % at.LOG_ENTRY_BYTES;
-  const address = Number(dump.getBigUint64(start, true) & 0xf_ffffn);
+function isFailingStore(output: Uint8Array, log: DataView, entry: number): boolean {
+  const address = Number(log.getBigUint64(entry, true) & 0xf_ffffn);
   if (address + 4 > at.TABLES) return false;
-  return decode(dump.getUint32(length + address, true))?.instruction.semantics.shape === "storeConditional";
+  const word = new DataView(output.slice(1 + LOG[1] + address).buffer).getUint32(0, true);
+  return decode(word)?.instruction.semantics.shape === "storeConditional";
 }
 
 /** An executable for any machine with the board's map. */

@@ -1,36 +1,25 @@
 /** The pieces of random functions: each a few instructions that do something together. */
-import type { Assembler } from "../../../machines/riscv/assemble.ts";
-import { encode, type OperandValues } from "../../../machines/riscv/encode.ts";
-import { range } from "../../../machines/riscv/immediate.ts";
-import type { Instruction } from "../../../machines/riscv/instruction.ts";
-import { layoutOf } from "../../../machines/riscv/operands.ts";
+import { encode } from "../../../machines/riscv/encode.ts";
 import { x } from "../../../machines/riscv/registers.ts";
-import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
-import type { Random } from "../random.ts";
+import {
+  BASES,
+  beImpatient,
+  computing,
+  COUNTERS,
+  FREE,
+  fresh,
+  instruction,
+  MEMORY,
+  type Pieces,
+  ROUNDS,
+  shaped,
+  type Writer,
+} from "./instructions.ts";
+import { computedGoto, farCall, frames, hotPatch, leafCalls, walk } from "./hot_loops.ts";
 import * as at from "./layout.ts";
 
-export interface Pieces {
-  readonly asm: Assembler;
-  readonly random: Random;
-  readonly isPortable: boolean;
-  /** Counts labels, so that each has a name of its own. */
-  labels: number;
-  /** A piece begins here. */
-  boundary(): void;
-}
-
-const { zero, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, s2, s3, s4 } = x;
-const BASES = [sp, gp, tp, s0, s0, gp, s1] as const;
-/** Counters of loops, by nesting. */
-const COUNTERS = [s2, s3, s4] as const;
-/** Returns until the next service. */
-export const PATIENCE = x.s5;
-/** Registers that hold nothing that is worth keeping. */
-const FREE = [5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31] as const;
-
-const shaped = (...shapes: string[]) => INSTRUCTIONS.filter(({ semantics }) => shapes.includes(semantics.shape));
-const COMPUTE = shaped("compute"), MEMORY = shaped("load", "store"), BRANCH = shaped("branch");
-const FLOAT = shaped("float"), ATOMIC = shaped("atomic");
+const { zero, ra, sp, gp, tp, t0, t1, t2, s0, a0, a1, a2, a3, a4, a5, s2, s3 } = x;
+const BRANCH = shaped("branch"), FLOAT = shaped("float"), ATOMIC = shaped("atomic");
 const FLAGS = [0x001, 0x002, 0x003] as const;
 const SCRATCH = [...FLAGS, 0x140] as const;
 const COUNTS = [0xc00, 0xc02, 0xb00, 0xb02] as const;
@@ -50,8 +39,6 @@ const PRIVILEGED = [
   0x344,
 ] as const;
 const MPRV = 1 << 17;
-
-type Writer = (pieces: Pieces, depth: number, current: number) => void;
 
 /** One piece after the other, then a return. */
 export function writePieces(pieces: Pieces, current: number): void {
@@ -73,18 +60,17 @@ export function writePieces(pieces: Pieces, current: number): void {
     asm.addi(sp, sp, 32);
   }
   // Functions that return into themselves ask for a service before long.
-  const patience = fresh(pieces);
-  asm.addi(PATIENCE, PATIENCE, -1);
-  asm.blt(zero, PATIENCE, patience);
-  asm.li(PATIENCE, 1 + random.below(60));
-  asm.ecall();
-  asm.label(patience);
+  beImpatient(pieces);
   if (random.chance(0.85)) asm.ret();
   else asm.ecall();
 }
 
+/** Bytes that must be left for the longest piece, and for the ends of those around it. */
+const LONGEST = 1500;
+
 function piece(pieces: Pieces, depth: number, current: number): void {
   pieces.boundary();
+  if (pieces.asm.offset > at.CODE_PAGES * at.PAGE - LONGEST) return straight(pieces, depth, current);
   const total = WRITERS.reduce((sum, [weight]) => sum + weight, 0);
   let pick = pieces.random.below(total);
   for (const [weight, write] of WRITERS) {
@@ -93,50 +79,9 @@ function piece(pieces: Pieces, depth: number, current: number): void {
   }
 }
 
-const fresh = (pieces: Pieces) => `l${pieces.labels++}`;
-
-/** A random instruction of a list. */
-function instruction({ asm, random }: Pieces, list: readonly Instruction[]): void {
-  asm.word(randomInstruction(random, random.pick(list)));
-}
-
-function randomInstruction(random: Random, row: Instruction): number {
-  const values: { -readonly [K in keyof OperandValues]: OperandValues[K] } = {};
-  const { operands, immediate } = layoutOf(row.format);
-  const { shape } = row.semantics;
-  const isAccess = ["load", "store", "atomic", "loadReserved", "storeConditional"].includes(shape);
-  for (const operand of operands) {
-    if (operand === "imm") continue;
-    if (operand === "rd") {
-      values.rd = shape === "float" ? random.below(32) : random.chance(0.97) ? random.pick(FREE) : random.below(32);
-    } else values[operand] = operand === "rs1" && isAccess ? random.pick(BASES) : random.below(32);
-  }
-  // A result for an integer register must not be a pointer's end either.
-  if (row.semantics.shape === "float" && row.semantics.file === "x") values.rd = random.pick(FREE);
-  if (immediate) {
-    const [least, greatest] = range(immediate);
-    const value = isAccess
-      ? random.pick([
-        0,
-        8,
-        1,
-        -8,
-        4 * random.below(64),
-        random.below(256) - 128,
-        -random.below(2048),
-        random.below(2048),
-      ])
-      : random.pick([0, 1, -1, least, greatest, least + random.below(greatest - least)]);
-    const bounded = Math.min(greatest, Math.max(least, value));
-    values.imm = bounded - (((bounded % immediate.unit) + immediate.unit) % immediate.unit);
-  }
-  if (row.semantics.shape === "float" && row.semantics.rounds) values.rm = random.pick([0, 1, 2, 3, 4, 7, 7, 7, 7]);
-  return encode(row, values);
-}
-
 const straight: Writer = (pieces) => {
   for (let i = 1 + pieces.random.below(8); i > 0; i--) {
-    instruction(pieces, pieces.random.chance(0.75) ? COMPUTE : MEMORY);
+    instruction(pieces, pieces.random.chance(0.75) ? computing(pieces) : MEMORY);
   }
 };
 
@@ -187,7 +132,7 @@ const loop: Writer = (pieces, depth, current) => {
   const { asm, random } = pieces;
   const counter = COUNTERS[depth];
   if (counter === undefined) return straight(pieces, depth, current);
-  const head = fresh(pieces);
+  const head = fresh(pieces), { calls } = pieces;
   asm.li(counter, 1 + random.below(depth === 0 ? 40 : 8));
   asm.label(head);
   for (let i = 1 + random.below(3); i > 0; i--) piece(pieces, depth + 1, current);
@@ -195,6 +140,8 @@ const loop: Writer = (pieces, depth, current) => {
   asm.addi(counter, counter, -1);
   // A counter that something else has written must not count from far away.
   asm.andi(counter, counter, 63);
+  // What is called has loops with the same counters.
+  if (pieces.calls > calls) beImpatient(pieces);
   asm.bnez(counter, head);
 };
 
@@ -207,7 +154,9 @@ const skip: Writer = (pieces, depth, current) => {
 };
 
 /** Calls of functions further on always end; others do because the stack's page does, or the handler's patience. */
-const call: Writer = ({ asm, random, labels: _ }, _depth, current) => {
+const call: Writer = (pieces, _depth, current) => {
+  const { asm, random } = pieces;
+  pieces.calls++;
   const target = random.chance(0.85) && current + 1 < at.FUNCTIONS
     ? current + 1 + random.below(at.FUNCTIONS - current - 1)
     : random.below(at.FUNCTIONS);
@@ -222,6 +171,7 @@ const call: Writer = ({ asm, random, labels: _ }, _depth, current) => {
 /** A jump by a table of addresses in registers: some cases are rare. */
 const jumpTable: Writer = (pieces, depth, current) => {
   const { asm, random } = pieces;
+  pieces.calls++;
   const cases = 2 + random.below(3), end = fresh(pieces);
   const labels = Array.from({ length: cases }, () => fresh(pieces));
   asm.andi(t1, random.pick([s2, s3, a0, a3]), random.pick([1, 3]));
@@ -250,6 +200,7 @@ const jumpTable: Writer = (pieces, depth, current) => {
 /** Returns to a place that is not behind the call: as longjmp, and as coroutines do. */
 const strayReturn: Writer = (pieces) => {
   const { asm, random } = pieces;
+  pieces.calls++;
   const landing = fresh(pieces), routine = fresh(pieces), end = fresh(pieces);
   asm.mv(a5, ra);
   asm.jal(ra, routine);
@@ -268,6 +219,7 @@ const strayReturn: Writer = (pieces) => {
 /** Calls itself until its counter is 0. */
 const recursion: Writer = (pieces) => {
   const { asm, random } = pieces;
+  pieces.calls++;
   const again = fresh(pieces), leaf = fresh(pieces), end = fresh(pieces);
   asm.mv(a5, ra);
   asm.li(a3, random.pick([3, 40, 120]));
@@ -302,15 +254,15 @@ const selfModifying: Writer = (pieces) => {
     if (pieces.isPortable || random.chance(0.5)) asm.fence_i();
   };
   if (isFirst) patch();
-  else asm.li(a4, 2);
+  else asm.li(ROUNDS, 2);
   asm.label(back);
   asm.label(place);
   asm.word(encodeAddi(random.pick(FREE), 1));
   if (isFirst) return;
   patch();
-  asm.addi(a4, a4, -1);
-  asm.andi(a4, a4, 1);
-  asm.bnez(a4, back);
+  asm.addi(ROUNDS, ROUNDS, -1);
+  asm.andi(ROUNDS, ROUNDS, 1);
+  asm.bnez(ROUNDS, back);
 };
 
 const encodeAddi = (rd: number, imm: number) => (imm << 20 | rd << 15 | rd << 7 | 0x13) >>> 0;
@@ -382,4 +334,10 @@ const WRITERS: readonly (readonly [number, Writer])[] = [
   [4, compressed],
   [1, noise],
   [4, pointer],
+  [12, walk],
+  [4, leafCalls],
+  [3, computedGoto],
+  [3, hotPatch],
+  [3, frames],
+  [3, farCall],
 ];

@@ -4,10 +4,12 @@
  */
 import { type Assembler, assembler } from "../../../machines/riscv/assemble.ts";
 import { x } from "../../../machines/riscv/registers.ts";
+import { DEVICE } from "../../machines/riscv/bare_metal.ts";
 import { Random } from "../random.ts";
 import { handlers, POINTERS, satpOf } from "./handler.ts";
 import * as at from "./layout.ts";
-import { PATIENCE, type Pieces, writePieces } from "./pieces.ts";
+import { PATIENCE, type Pieces } from "./instructions.ts";
+import { writePieces } from "./pieces.ts";
 
 /** A stretch of code that can be made to do nothing: the smallest part of a program that counts. */
 export interface Piece {
@@ -33,14 +35,16 @@ const V = 1, R = 2, W = 4, X = 8, U = 16, A = 64, D = 128;
 
 export function randomProgram(seed: number, isPortable: boolean): Program {
   const random = new Random(seed);
-  const harts = isPortable || random.chance(0.7) ? 1 : 2;
+  const harts = isPortable || random.chance(0.7) ? 1 : at.HARTS;
   const image = new Uint8Array(at.COMPARED_BYTES);
   const view = new DataView(image.buffer);
   image.set(handlers({ dumps: isPortable }), at.HANDLER);
   for (let i = at.DATA; i < at.DATA + at.DATA_PAGES * at.PAGE; i += 4) view.setUint32(i, random.bits32(), true);
   const { pieces, functions } = code(image, random, isPortable);
   for (let hart = 0; hart < harts; hart++) saveArea(view, hart, functions, random, isPortable);
-  for (let space = 0; space < at.SPACES; space++) tables(view, space, random);
+  for (let hart = 0; hart < harts; hart++) {
+    for (let space = 0; space < at.SPACES; space++) tables(view, hart, space, random, isPortable);
+  }
   return { seed, harts, isPortable, image, pieces };
 }
 
@@ -49,7 +53,8 @@ function code(image: Uint8Array, random: Random, isPortable: boolean) {
   const asm = assembler({ compressed: random.chance(0.6) });
   const boundaries: number[] = [], functions: number[] = [];
   const room = at.CODE_PAGES * at.PAGE;
-  const pieces: Pieces = { asm, random, isPortable, labels: 0, boundary: () => boundaries.push(asm.offset) };
+  const boundary = () => void boundaries.push(asm.offset);
+  const pieces: Pieces = { asm, random, isPortable, functions, labels: 0, calls: 0, boundary };
   // Functions may call each other, also those that come later.
   for (let i = 0; i < at.FUNCTIONS; i++) {
     // Some begin near the end of a page.
@@ -79,6 +84,7 @@ function saveArea(view: DataView, hart: number, functions: readonly bigint[], ra
   const set = (field: number, value: bigint) => view.setBigUint64(start + field, BigInt.asUintN(64, value), true);
   set(at.SAVE.limit, isPortable ? BigInt(at.TRAP_LIMIT) : -1n);
   set(at.SAVE.services, BigInt(random.below(16)));
+  set(at.SAVE.tables, BigInt(hart * at.TABLE_PAGES));
   functions.forEach((address, i) => set(at.SAVE.functions + 8 * i, address));
   POINTERS.forEach((register, i) => set(at.SAVE.pointers + 8 * i, initialPointer(register, hart, functions, random)));
   for (let i = 0; i < at.TEMPLATES; i++) {
@@ -92,7 +98,7 @@ function saveArea(view: DataView, hart: number, functions: readonly bigint[], ra
 }
 
 function initialPointer(register: number, hart: number, functions: readonly bigint[], random: Random): bigint {
-  if (register === x.sp) return at.RAM + BigInt(at.STACKS + at.PAGE * hart + 0xf00);
+  if (register === x.sp) return at.RAM + BigInt(at.STACKS + at.STACK_BYTES * (hart + 1) - 0x100);
   if (register === x.ra) return random.pick(functions);
   // One points into the code.
   if (register === x.s1) return at.RAM + BigInt(at.CODE + 4 * random.below(at.CODE_PAGES * at.PAGE / 4));
@@ -101,9 +107,19 @@ function initialPointer(register: number, hart: number, functions: readonly bigi
   return at.RAM + BigInt(at.DATA + page * at.PAGE + place);
 }
 
+/** What a space shows behind its data. */
+function behind(random: Random, isPortable: boolean): { target: bigint; rights: number } {
+  const ram = (offset: number, rights: number) => ({ target: at.RAM + BigInt(offset), rights });
+  const shared = [ram(at.BEHIND, R | W), ram(at.BEHIND, R), ram(at.BEHIND, 0), ram(at.DATA, R | W), ram(at.DATA, R)];
+  const others = [{ target: DEVICE, rights: R | W }, { target: at.MOVED_WINDOW, rights: R | W | X }];
+  return random.pick(isPortable ? shared : [...shared, ...others]);
+}
+
 /** Spaces 0 and 1 are the supervisor's, 2 and 3 the user's; in 1 and 3 some pages lie elsewhere or allow less. */
-function tables(view: DataView, space: number, random: Random): void {
-  const root = at.TABLES + 3 * space * at.PAGE, middle = root + at.PAGE, leaves = middle + at.PAGE;
+function tables(view: DataView, hart: number, space: number, random: Random, isPortable: boolean): void {
+  const root = at.TABLES + (3 * space + hart * at.TABLE_PAGES) * at.PAGE,
+    middle = root + at.PAGE,
+    leaves = middle + at.PAGE;
   const frame = (offset: number) => (at.RAM + BigInt(offset)) >> 12n << 10n;
   const set = (table: number, index: number, entry: bigint) => view.setBigUint64(table + 8 * index, entry, true);
   set(root, 5, frame(middle) | BigInt(V));
@@ -122,8 +138,37 @@ function tables(view: DataView, space: number, random: Random): void {
     else if (isOdd && isData) rights = random.pick([R | W, R, X, R | X, 0]);
     else if (isOdd && offset >= at.CODE && offset < at.DATA) rights = random.pick([R | W | X, R | X, X]);
     const seen = random.pick([A | D, A | D, A, 0]);
-    set(leaves, page, frame(target) | BigInt(V | rights | user | seen));
+    const where = offset === at.BEHIND ? behind(random, isPortable) : { target: at.RAM + BigInt(target), rights };
+    set(leaves, page, where.target >> 12n << 10n | BigInt(V | where.rights | user | seen));
   }
+}
+
+/** Matching and rights of PMP entries (privileged specification, 3.7.1). */
+const TOR = 1 << 3, NAPOT = 3 << 3, LOCKED = 1 << 7, RWX = 7;
+/** Test finisher, CLINT, UART and RAM: elsewhere the peer has devices that ours has not. */
+const SHARED = [
+  [0x10_0000n, 0x10_1000n],
+  [0x200_0000n, 0x201_0000n],
+  [0x1000_0000n, 0x1000_1000n],
+  [at.RAM, at.RAM + BigInt(at.MACHINE_RAM_BYTES)],
+] as const;
+
+/** PMP: one page of data that services open and close; or, for good, all that not both machines have. */
+function protection(isPortable: boolean): [number, bigint][] {
+  const everything = (1n << 54n) - 1n;
+  const entries: (readonly [bigint, number])[] = isPortable
+    ? [
+      ...SHARED.flatMap(([start, end]) => [[start >> 2n, TOR | LOCKED], [end >> 2n, TOR | RWX]] as const),
+      [everything, NAPOT | LOCKED],
+    ]
+    : [[(at.RAM + BigInt(at.DATA + at.PAGE)) >> 2n | 0x1ffn, NAPOT | RWX], [everything, NAPOT | RWX]];
+  const configuration = (first: number) =>
+    entries.slice(first, first + 8).reduce((word, [, rights], i) => word | BigInt(rights) << BigInt(8 * i), 0n);
+  return [
+    ...entries.map(([address], i): [number, bigint] => [0x3b0 + i, address]),
+    [0x3a0, configuration(0)],
+    [0x3a2, configuration(8)],
+  ];
 }
 
 /** Registers and CSRs that a hart starts with, by number: x, then f; the code is entered by a trap. */
@@ -144,11 +189,8 @@ export function initialState(program: Program, hart: number) {
     [0x305, at.RAM + BigInt(at.HANDLER)],
     [0x105, at.RAM + BigInt(at.SUPERVISOR_HANDLER)],
     [0x340, saves],
-    [0x3b0, (at.RAM + BigInt(at.DATA + at.PAGE)) >> 2n | 0x1ffn],
-    [0x3b1, (1n << 54n) - 1n],
-    // The peer looks at the whole of an access that crosses pages: see known_differences.ts.
-    [0x3a0, program.isPortable ? 0x1f00n : 0x1f1fn],
-    [0x180, satpOf(0)],
+    ...protection(program.isPortable),
+    [0x180, satpOf(0, hart)],
     [0x306, 7n],
     [0x106, 7n],
     [0x304, 0xaaan],

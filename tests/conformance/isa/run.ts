@@ -17,9 +17,12 @@ export interface RunOptions {
   readonly input?: string;
   /** On our machine. Default: interpreted. */
   readonly tier?: Tier;
+  /** Time after which the program counts as hung. */
+  readonly limitMs?: number;
+  /** The peer sees code that changes at the next instruction, as ours does, and not at the next block only. */
+  readonly isStepwise?: boolean;
 }
 
-/** Time after which a program counts as hung. */
 const LIMIT_MS = 60_000;
 
 /** A program that did not end. */
@@ -29,7 +32,8 @@ export class HungProgramError extends Error {
 
 /** @param program is put at the start of RAM, or where it says so itself (ELF), and started in machine mode. */
 export async function runOurs(program: Uint8Array, options: RunOptions): Promise<Run> {
-  const { ramBytes, harts = 1, cpu = PEER_CPU, input, tier: { accelerator, translation } = INTERPRETED } = options;
+  const { ramBytes, harts = 1, cpu = PEER_CPU, input, limitMs = LIMIT_MS } = options;
+  const { tier: { accelerator, translation } = INTERPRETED } = options;
   const output: number[] = [];
   const machine = createVirt({
     ramBytes,
@@ -41,7 +45,7 @@ export async function runOurs(program: Uint8Array, options: RunOptions): Promise
     accelerator,
     ...(translation && { translation }),
   });
-  const timer = setTimeout(() => machine.stop(), LIMIT_MS);
+  const timer = setTimeout(() => machine.stop(), limitMs);
   try {
     if (input !== undefined) machine.type(input);
     const { reason, status } = await machine.run();
@@ -57,14 +61,25 @@ export async function runOurs(program: Uint8Array, options: RunOptions): Promise
 /** The same on the peer. */
 export async function runPeer(
   program: Uint8Array,
-  { ramBytes, harts = 1, cpu = PEER_CPU, input }: RunOptions,
+  { ramBytes, harts = 1, cpu = PEER_CPU, input, limitMs = LIMIT_MS, isStepwise = false }: RunOptions,
 ): Promise<Run> {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeFile(file, program);
     const machine = ["-M", "virt", "-cpu", cpu, "-m", `${ramBytes >> 20}M`, "-smp", `${harts}`, "-no-reboot"];
     const child = new Deno.Command(PEER, {
-      args: [...machine, "-display", "none", "-monitor", "none", "-serial", "stdio", "-bios", file],
+      args: [
+        ...machine,
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-serial",
+        "stdio",
+        "-bios",
+        file,
+        ...(isStepwise ? ["-singlestep"] : []),
+      ],
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
@@ -73,7 +88,7 @@ export async function runPeer(
     const timer = setTimeout(() => {
       hung = true;
       child.kill("SIGKILL");
-    }, LIMIT_MS);
+    }, limitMs);
     const writer = child.stdin.getWriter();
     if (input !== undefined) await writer.write(new TextEncoder().encode(input));
     const { code, stdout } = await child.output();
