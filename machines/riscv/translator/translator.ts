@@ -37,6 +37,8 @@ export interface TranslatorOptions {
   readonly bytes?: number;
   /** Translates at once instead of in batches: for tests. */
   readonly eager: boolean;
+  /** How often accesses that are checked together may lie in two pages. Default: 1000, but no more than `threshold`. */
+  readonly straddles?: number | undefined;
   /** Runs whatever a region has done once more in the interpreter, and compares. Slow. */
   readonly isChecked?: boolean;
 }
@@ -194,8 +196,8 @@ export class Translator {
     if (page === undefined) return;
     const place = (slot - page) >>> at.SLOT_SHIFT;
     const register = decode(this.#pages.wordAt(slot))?.rs1 ?? 0;
-    const limit = Math.min(STRADDLE_LIMIT, this.#options?.threshold ?? STRADDLE_LIMIT);
-    if (!this.#hints.straddled(page, place, register, limit)) return;
+    const { threshold = STRADDLE_LIMIT, straddles = Math.min(STRADDLE_LIMIT, threshold) } = this.#options ?? {};
+    if (!this.#hints.straddled(page, place, register, straddles)) return;
     for (const region of this.#cache.of(page)) {
       if ((region.granules & granulesOf(place, place)) === 0n) continue;
       this.#stale.add(region);

@@ -12,6 +12,8 @@ export interface Case {
   readonly program: Program;
   readonly schedule: readonly Turn[];
   readonly tier: Tier;
+  /** As for the translator. */
+  readonly straddles?: number | undefined;
 }
 
 /** Translates as the worker does, in a while: an answer is there when it has been asked for some times. */
@@ -82,12 +84,15 @@ const NAMES = [
   "pmpcfg0",
 ];
 
-function start({ program, tier }: Case, isReference: boolean): Bench {
+function start({ program, tier, straddles }: Case, isReference: boolean): Bench {
   const bench = new Bench(program.harts, at.BENCH_RAM_BYTES);
-  bench.hart.translate(isReference ? undefined : translationIn(tier));
+  const options = isReference ? undefined : translationIn(tier);
+  bench.hart.translate(options && { ...options, straddles });
   if (!isReference && tier.translation?.threshold !== 1) bench.hart.translateBy(new SlowCompiler());
   bench.onAccess = ({ address }) => address * 0x9e3779b97f4a7c15n;
   bench.write(at.RAM, program.image);
+  bench.write(at.RAM + BigInt(at.SEAM_TO), program.image.subarray(at.SEAMED, at.SEAMED + at.PAGE));
+  seam(bench);
   for (const hart of bench.harts) {
     const { registers, csrs } = initialState(program, hart.id);
     // An environment call: the handler sends control to the first function.
@@ -96,6 +101,21 @@ function start({ program, tier }: Case, isReference: boolean): Bench {
     registers.forEach((value, number) => hart.writeRegister(number, value));
   }
   return bench;
+}
+
+/** Shows one page of data from elsewhere in memory. */
+function seam(bench: Bench): void {
+  const [ram] = bench.ranges;
+  if (!ram) throw new Error("a bench has RAM");
+  const first = at.RAM + BigInt(at.SEAMED), behind = first + BigInt(at.PAGE);
+  bench.ranges.splice(
+    0,
+    1,
+    { ...ram, last: first - 1n },
+    { ...ram, first, last: behind - 1n, offset: ram.offset + at.SEAM_TO },
+    { ...ram, first: behind, offset: ram.offset + at.SEAMED + at.PAGE },
+  );
+  bench.mapChanged();
 }
 
 function happen(bench: Bench, event: Event, hart: number): void {
@@ -107,10 +127,10 @@ function happen(bench: Bench, event: Event, hart: number): void {
     case "remap":
       return bench.mapChanged();
     case "window": {
-      const [gone] = bench.ranges.splice(1, 1);
-      if (gone) bench.unmapped(gone.offset, at.PAGE);
+      const first = at.MOVED_WINDOW;
+      const place = bench.ranges.findIndex((range) => range.first === first);
+      if (place >= 0) { for (const gone of bench.ranges.splice(place, 1)) bench.unmapped(gone.offset, at.PAGE); }
       if (event.offset !== undefined) {
-        const first = at.MOVED_WINDOW;
         bench.ranges.push({
           first,
           last: first + BigInt(at.PAGE) - 1n,
@@ -184,8 +204,8 @@ function differentState(tested: Bench, reference: Bench, hart: number): string |
   return differentMemory(tested, reference) ?? differentAccess(tested, reference);
 }
 
-/** What programs can reach of RAM on purpose: its beginning and its end. */
-const PARTS = [[0, at.COMPARED_BYTES], [at.BENCH_RAM_BYTES - at.PAGE, at.PAGE]] as const;
+/** What programs can reach of RAM on purpose: its beginning, what is shown there from elsewhere, and its end. */
+const PARTS = [[0, at.COMPARED_BYTES], [at.SEAM_TO, at.PAGE], [at.BENCH_RAM_BYTES - at.PAGE, at.PAGE]] as const;
 
 function differentMemory(tested: Bench, reference: Bench): string | undefined {
   for (const [start, bytes] of PARTS) {

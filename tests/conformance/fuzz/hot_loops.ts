@@ -20,9 +20,9 @@ import {
 } from "./instructions.ts";
 import * as at from "./layout.ts";
 
-const { zero, ra, sp, t0, t1, t2, a0, a1, a2, a3, a4, a5, s0, s6, s7, s8, s9, s10, t3, t4 } = x;
-/** Registers that walks move; what they are set to anew each time. */
-const WALKERS = [s6, s7, s8] as const;
+const { zero, ra, sp, t0, t1, t2, a0, a1, a2, a3, a4, a5, a6, a7, s0, s6, s7, s8, s9, s10, t3, t4, t5, t6 } = x;
+/** Registers that walks move: set anew each time. Many, since what is learned of one holds for all of a page. */
+const WALKERS = [s6, s7, s8, a4, a6, a7, t5, t6] as const;
 /** What walks load into and store from. */
 const VALUES = [t1, t2, a0, a1, a2, a3, s9, s10, t3, t4, zero] as const;
 const BRANCH = shaped("branch");
@@ -44,11 +44,12 @@ function edge({ random, isPortable }: Pieces): bigint {
     : kind === 18
     ? at.MOVED_WINDOW + BigInt(at.PAGE * random.below(2))
     : DEVICE + BigInt(at.PAGE * random.below(2));
-  const start = end - BigInt(random.pick([0, 4, 8, 16, 40, 64, random.below(300), 8 * random.below(40)]));
+  const start = end -
+    BigInt(random.pick([0, 8, 40, random.below(40), random.below(40), random.below(300), 8 * random.below(40)]));
   return random.chance(0.12) ? start + at.WINDOWS[1] - at.WINDOWS[0] : start;
 }
 
-const STEPS = [8, 8, 16, 4, 1, 24, 64, -8, -16, -4, -64, 3, 256, -200, 2040] as const;
+const STEPS = [8, 8, 16, 4, 1, 1, 3, 5, 7, 24, 64, -8, -1, -3, -16, -64, 256, -200, 2040] as const;
 const SMALL_STEPS = [8, 8, 16, 4, 1, -8, -8, -3, 24] as const;
 /** How far a walk goes at most, so that it does not come to what programs need: page tables, handlers. */
 const FAR = 5000;
@@ -103,7 +104,7 @@ export const walk: Writer = (pieces, depth) => {
   const { asm, random } = pieces;
   const counter = COUNTERS[depth];
   if (counter === undefined) return instruction(pieces, computing(pieces));
-  const pointers = WALKERS.slice(0, random.pick([1, 1, 2, 3]));
+  const pointers = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => random.pick(WALKERS));
   const far = distances(random), head = fresh(pieces), out = fresh(pieces);
   for (const pointer of pointers) asm.li(pointer, edge(pieces));
   // Also by a pointer that goes nowhere, as a frame's does.
@@ -142,21 +143,22 @@ export const leafCalls: Writer = (pieces, depth) => {
   const head = fresh(pieces), start = fresh(pieces), end = fresh(pieces), inner = fresh(pieces);
   const far = distances(random);
   pieces.calls++;
+  const pointer = random.pick(WALKERS.slice(0, 3));
   asm.mv(a5, ra);
-  asm.li(s6, edge(pieces));
+  asm.li(pointer, edge(pieces));
   asm.j(start);
   const leaf = asm.offset;
   for (let i = random.below(5); i > 0; i--) {
-    random.chance(0.6) ? access(pieces, s6, far()) : instruction(pieces, computing(pieces));
+    random.chance(0.6) ? access(pieces, pointer, far()) : instruction(pieces, computing(pieces));
   }
   if (random.chance(0.3)) {
     asm.li(a4, 1 + random.below(4));
     asm.label(inner);
-    access(pieces, s6, far());
+    access(pieces, pointer, far());
     asm.addi(a4, a4, -1);
     asm.bnez(a4, inner);
   }
-  if (random.chance(0.5)) asm.addi(s6, s6, random.pick(SMALL_STEPS));
+  if (random.chance(0.5)) asm.addi(pointer, pointer, random.pick(SMALL_STEPS));
   if (random.chance(0.1)) asm.la(ra, random.pick([head, end]));
   else if (random.chance(0.05)) asm.addi(ra, ra, 4);
   asm.ret();
@@ -165,7 +167,7 @@ export const leafCalls: Writer = (pieces, depth) => {
   asm.label(head);
   pieces.boundary();
   for (let i = 1 + random.below(3); i > 0; i--) {
-    if (random.chance(0.5)) access(pieces, s6, far());
+    if (random.chance(0.5)) access(pieces, pointer, far());
     if (random.chance(0.5)) asm.jal(ra, leaf - asm.offset);
     else farJump(pieces, ra, leaf);
   }

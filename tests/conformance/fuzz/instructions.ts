@@ -8,10 +8,15 @@ import { x } from "../../../machines/riscv/registers.ts";
 import { INSTRUCTIONS } from "../../../machines/riscv/table.ts";
 import type { Random } from "../random.ts";
 
+/** What a program has much of. */
+export const THEMES = ["nothing", "memory", "calls", "changes"] as const;
+export type Theme = (typeof THEMES)[number];
+
 export interface Pieces {
   readonly asm: Assembler;
   readonly random: Random;
   readonly isPortable: boolean;
+  readonly theme: Theme;
   /** Where the functions begin that are written already, from the start of the code. */
   readonly functions: readonly number[];
   /** Counts labels, so that each has a name of its own. */

@@ -11,6 +11,8 @@ export const STACKS = 0x0000, STACK_BYTES = 2 * PAGE;
 /** Random code, and data that it is sent to by pointers. Behind both of them lies something else. */
 export const CODE = 0x4000, CODE_PAGES = 4;
 export const DATA = 0x8000, DATA_PAGES = 4;
+/** On a bench a page of data lies elsewhere in guest memory, from the start of RAM: what is next to it is not. */
+export const SEAMED = DATA + PAGE, SEAM_TO = 0x10_0000;
 /** The page behind all data is another thing in each space: a device, other data, nothing, or not to be written. */
 export const BEHIND = DATA + DATA_PAGES * PAGE;
 /**

@@ -13,6 +13,7 @@ import {
   type Pieces,
   ROUNDS,
   shaped,
+  type Theme,
   type Writer,
 } from "./instructions.ts";
 import { computedGoto, farCall, frames, hotPatch, leafCalls, walk } from "./hot_loops.ts";
@@ -67,14 +68,15 @@ export function writePieces(pieces: Pieces, current: number): void {
 
 /** Bytes that must be left for the longest piece, and for the ends of those around it. */
 const LONGEST = 1500;
+const THEME_FACTOR = 5;
 
 function piece(pieces: Pieces, depth: number, current: number): void {
   pieces.boundary();
   if (pieces.asm.offset > at.CODE_PAGES * at.PAGE - LONGEST) return straight(pieces, depth, current);
-  const total = WRITERS.reduce((sum, [weight]) => sum + weight, 0);
-  let pick = pieces.random.below(total);
-  for (const [weight, write] of WRITERS) {
-    pick -= weight;
+  const weights = WRITERS.map(([weight, _, theme]) => theme === pieces.theme ? THEME_FACTOR * weight : weight);
+  let pick = pieces.random.below(weights.reduce((sum, weight) => sum + weight));
+  for (const [i, [, write]] of WRITERS.entries()) {
+    pick -= weights[i] ?? 0;
     if (pick < 0) return write(pieces, depth, current);
   }
 }
@@ -316,28 +318,29 @@ const pointer: Writer = ({ asm, random }) => {
   asm.addi(random.pick([gp, tp, s0]), random.pick([gp, tp, s0]), step);
 };
 
-const WRITERS: readonly (readonly [number, Writer])[] = [
+/** By weight. What belongs to a program's theme comes more often. */
+const WRITERS: readonly (readonly [number, Writer, Theme?])[] = [
   [16, straight],
   [8, floats],
-  [10, memory],
+  [10, memory, "memory"],
   [5, atomics],
   [12, loop],
   [6, skip],
-  [10, call],
-  [4, jumpTable],
-  [3, strayReturn],
-  [3, recursion],
-  [4, selfModifying],
+  [10, call, "calls"],
+  [4, jumpTable, "calls"],
+  [3, strayReturn, "calls"],
+  [3, recursion, "calls"],
+  [4, selfModifying, "changes"],
   [6, csrs],
-  [7, system],
+  [7, system, "changes"],
   [2, borrowed],
   [4, compressed],
   [1, noise],
   [4, pointer],
-  [12, walk],
-  [4, leafCalls],
-  [3, computedGoto],
-  [3, hotPatch],
-  [3, frames],
-  [3, farCall],
+  [12, walk, "memory"],
+  [4, leafCalls, "calls"],
+  [3, computedGoto, "calls"],
+  [3, hotPatch, "changes"],
+  [3, frames, "calls"],
+  [3, farCall, "calls"],
 ];

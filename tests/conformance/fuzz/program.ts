@@ -8,7 +8,7 @@ import { DEVICE } from "../../machines/riscv/bare_metal.ts";
 import { Random } from "../random.ts";
 import { handlers, POINTERS, satpOf } from "./handler.ts";
 import * as at from "./layout.ts";
-import { PATIENCE, type Pieces } from "./instructions.ts";
+import { PATIENCE, type Pieces, THEMES } from "./instructions.ts";
 import { writePieces } from "./pieces.ts";
 
 /** A stretch of code that can be made to do nothing: the smallest part of a program that counts. */
@@ -54,7 +54,8 @@ function code(image: Uint8Array, random: Random, isPortable: boolean) {
   const boundaries: number[] = [], functions: number[] = [];
   const room = at.CODE_PAGES * at.PAGE;
   const boundary = () => void boundaries.push(asm.offset);
-  const pieces: Pieces = { asm, random, isPortable, functions, labels: 0, calls: 0, boundary };
+  const theme = random.pick(THEMES);
+  const pieces: Pieces = { asm, random, isPortable, theme, functions, labels: 0, calls: 0, boundary };
   // Functions may call each other, also those that come later.
   for (let i = 0; i < at.FUNCTIONS; i++) {
     // Some begin near the end of a page.
@@ -133,7 +134,9 @@ function tables(view: DataView, hart: number, space: number, random: Random, isP
     const isData = offset >= at.DATA && offset < at.DATA + at.DATA_PAGES * at.PAGE;
     const user = isProgram && space >= 2 ? U : isData && random.chance(0.3) ? U : 0;
     let target = offset, rights = R | W | X;
-    if (isOdd && offset === at.DATA) target = at.DATA + 2 * at.PAGE;
+    if (!isOdd && offset === at.DATA + at.PAGE) target = at.DATA + 3 * at.PAGE;
+    else if (!isOdd && offset === at.DATA + 3 * at.PAGE) target = at.DATA + at.PAGE;
+    else if (isOdd && offset === at.DATA) target = at.DATA + 2 * at.PAGE;
     else if (isOdd && offset === at.DATA + 2 * at.PAGE) target = at.DATA;
     else if (isOdd && isData) rights = random.pick([R | W, R, X, R | X, 0]);
     else if (isOdd && offset >= at.CODE && offset < at.DATA) rights = random.pick([R | W | X, R | X, X]);
