@@ -21,9 +21,18 @@ import { type Dispatcher, type Graph, ReducibleGraph } from "./loops.ts";
 /** The statements of a node; `go` gives those that continue at another node. No path falls off their end. */
 export type NodeCode = (node: number, go: (to: number) => Statements) => Statements;
 
-/** `selector` is a local that says with which of `entries` to begin; it is used up. */
-export function structured(graph: Graph, entries: readonly number[], selector: Local, code: NodeCode): Statements {
-  return new Structure(graph, entries, selector, code).statements();
+/**
+ * `selector` is a local that says with which of `entries` to begin; it is used up. `arrive` gives what is to be done first
+ * at one of them.
+ */
+export function structured(
+  graph: Graph,
+  entries: readonly number[],
+  selector: Local,
+  code: NodeCode,
+  arrive: (entry: number) => Statements = () => [],
+): Statements {
+  return new Structure(graph, entries, selector, code, arrive).statements();
 }
 
 class Structure {
@@ -32,6 +41,7 @@ class Structure {
   readonly #numbers: Map<number, number> = new Map();
   readonly #selector: Local;
   readonly #code: NodeCode;
+  readonly #arrive: (entry: number) => Statements;
   /** All nodes that are reached, the root first, each before those that it dominates. */
   readonly #order: readonly number[];
   readonly #position: readonly (number | undefined)[];
@@ -41,7 +51,14 @@ class Structure {
   readonly #merges: number[];
   readonly #children: number[][];
 
-  constructor(graph: Graph, entries: readonly number[], selector: Local, code: NodeCode) {
+  constructor(
+    graph: Graph,
+    entries: readonly number[],
+    selector: Local,
+    code: NodeCode,
+    arrive: (entry: number) => Statements,
+  ) {
+    this.#arrive = arrive;
     this.#graph = new ReducibleGraph(graph, entries);
     this.#selector = selector;
     this.#code = code;
@@ -142,7 +159,21 @@ class Structure {
   #within(node: number, [last, ...others]: readonly number[]): Statements {
     if (last !== undefined) return [block(this.#label(last), this.#within(node, others)), ...this.#tree(last)];
     const dispatcher = this.#graph.dispatcher(node);
-    return dispatcher ? this.#choose(node, dispatcher) : this.#code(node, (to) => this.#go(node, to));
+    if (!dispatcher) return this.#code(node, (to) => this.#go(node, to));
+    return node === this.#graph.root ? this.#begin(dispatcher) : this.#choose(node, dispatcher);
+  }
+
+  #begin({ targets }: Dispatcher): Statements {
+    const { root } = this.#graph;
+    const starts = targets.map((entry) => label(`entry ${entry}`));
+    const [first] = starts;
+    let nest: Statements = first && starts.length > 1 ? [branchTable(starts, first, this.#selector)] : [];
+    for (const [i, entry] of targets.entries()) {
+      const here = starts[i];
+      if (here && starts.length > 1) nest = [block(here, nest)];
+      nest = [...nest, ...this.#arrive(entry), ...this.#follow(root, this.#graph.next(root, entry))];
+    }
+    return nest;
   }
 
   #choose(node: number, { targets }: Dispatcher): Statements {
@@ -153,7 +184,6 @@ class Structure {
     const labels = Array.from(this.#numbers, () => first);
     for (const target of others) labels[this.#number(target)] = this.#label(this.#graph.next(node, target));
     const choice = branchTable(labels, first, this.#selector);
-    if (node === this.#graph.root) return [choice];
     return [whenRarely(i32.ne(this.#selector, i32.const(this.#number(likeliest))), [choice]), ...onward];
   }
 

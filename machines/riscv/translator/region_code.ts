@@ -3,9 +3,7 @@ import { call, callIndirect, type Expr, i32, i64 } from "../../wasm/expression.t
 import type { FunctionBuilder } from "../../wasm/module.ts";
 import {
   block,
-  branch,
   branchIf,
-  branchRarely,
   branchTable,
   giveBack,
   label,
@@ -19,7 +17,7 @@ import * as at from "../layout.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
 import { budgetChecks } from "./budget.ts";
-import { dirtyRegisters } from "./dirty_registers.ts";
+import { registerFlow, writtenBy } from "./register_flow.ts";
 import { CALL_DEPTH, INTERPRET, LEFT, type Linkage } from "./linkage.ts";
 import { structured } from "./control_flow.ts";
 import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
@@ -44,42 +42,46 @@ export function regionCode(
     if (end.kind !== "jump") return inside(end.to);
     return isCall(end.step.decoded) ? inside(end.step.offset + end.step.decoded.length) : inside(...end.seen);
   });
-  const dirty = dirtyRegisters(blocks, graph);
+  const flow = registerFlow(blocks, graph);
+  const liveAt = (node: number | undefined) => node === undefined ? 0n : flow.live[node] ?? 0n;
   const checks = budgetChecks(graph, entries, blocks.map(({ count }) => count));
   const code = (node: number, go: (to: number) => Statements): Statements => {
     const one = blocks[node];
     if (!one) throw new Error(`the region has no block ${node}`);
     const to = (place: number): Statements => {
       const target = nodes.get(place);
-      return target === undefined ? region.leaveFor(region.addressOf(offsetOf(place))) : go(target);
+      if (target !== undefined) return go(target);
+      return [set(region.target, region.addressOf(offsetOf(place))), region.leave()];
     };
     const callee = (place: number | undefined) => calleeCode(region, linkage, page, place);
+    const liveBehind = (place: number) => liveAt(nodes.get(place));
     const { apart } = shape;
-    return blockCode(region, one, { to, callee, apart, dirty: dirty[node] ?? -1n, need: checks.get(node) });
+    return blockCode(region, one, {
+      to,
+      callee,
+      apart,
+      liveBehind,
+      dirty: flow.dirty[node] ?? 0n,
+      need: checks.get(node),
+    });
   };
   const { base, depth, target } = region;
-  const departure = [...region.spill(), store.i64(base, target, at.PC)];
   const index = parameter(f, 2);
   const ordinal = i32.load16_u(
     i32.add(i32.load(base, at.REGION_ENTRIES), i32.shl(index, i32.const(2))),
     at.ENTRY_ORDINAL,
   );
+  const body = structured(graph, entries, index, code, (entry) => region.load(liveAt(entry)));
+  const onward = [region.spillBudget(), store.i64(base, target, at.PC)];
+  const follow = [...onward, tailCall(linkage.follow, base, depth, target)];
+  // A caller on the host's stack, if there is one, goes on by itself.
+  const back = [when(i32.eq(depth, i32.const(CALL_DEPTH)), follow, [...onward, giveBack(i32.const(LEFT))])];
+  const spill = (registers: bigint) => region.spill(registers);
+  const leaving = region.leaves.around(region.returns.around(body, spill, back), spill, follow);
   return [
     ...region.enter(),
     ...(entries.length > 1 ? [set(index, ordinal)] : []),
-    block(region.exit, [
-      block(region.leave, [
-        block(region.back, structured(graph, entries, index, code)),
-        // A caller on the host's stack, if there is one, goes on by itself.
-        when(i32.eq(depth, i32.const(CALL_DEPTH)), [branch(region.leave)]),
-        ...departure,
-        giveBack(i32.const(LEFT)),
-      ]),
-      ...departure,
-      tailCall(linkage.follow, base, depth, target),
-    ]),
-    ...region.settle(),
-    giveBack(i32.const(INTERPRET)),
+    ...region.exits.around(leaving, spill, [...region.settle(), giveBack(i32.const(INTERPRET))]),
   ];
 }
 
@@ -90,8 +92,10 @@ interface Surroundings {
   /** Runs the callee at `target`, which is at a place in this page or anywhere, and sets `status`. */
   callee(place: number | undefined): Statements;
   readonly apart: ReadonlySet<number>;
-  /** The registers to store before a call. */
+  /** Registers that may differ from the hart's state: at the head of the block, then at its end. */
   readonly dirty: bigint;
+  /** Registers to load behind a call that comes back to a place. */
+  liveBehind(place: number): bigint;
   /** What the budget must suffice for from here on, if that is to be made sure of here. */
   readonly need: number | undefined;
 }
@@ -100,15 +104,28 @@ function blockCode(region: RegionState, { place, steps, end, count }: Block, aro
   const { apart, need } = around;
   const state: BlockState = { isFloatOn: false, isFloatDirty: false, groups: groupsOf(steps, apart) };
   const { budget } = region;
-  return [
+  let { dirty } = around;
+  region.reach(dirty);
+  const code = [
     ...(need === undefined ? [] : region.exitIf(i32.lt_s(budget, i32.const(need)), offsetOf(place), 0)),
     set(budget, i32.sub(budget, i32.const(count))),
-    ...steps.flatMap((step, i) => stepCode(region, step, count - i, state)),
-    ...endCode(region, end, around),
   ];
+  for (const [i, step] of steps.entries()) {
+    code.push(...stepCode(region, step, count - i, state));
+    region.reach(dirty |= writtenBy(step));
+  }
+  if ("step" in end) dirty |= writtenBy(end.step);
+  return [...code, ...endCode(region, end, { ...around, dirty })];
 }
 
-function endCode(region: RegionState, end: Block["end"], { to, callee, dirty }: Surroundings): Statements {
+function endCode(region: RegionState, end: Block["end"], around: Surroundings): Statements {
+  const { dirty, callee } = around;
+  // The code of a block that follows may stand here, too: it leaves the state elsewhere.
+  const to = (place: number) => {
+    region.reach(dirty);
+    return around.to(place);
+  };
+  region.reach(dirty);
   if (end.kind === "goto") return to(end.to);
   const { step } = end;
   const { decoded, offset } = step;
@@ -124,14 +141,14 @@ function endCode(region: RegionState, end: Block["end"], { to, callee, dirty }: 
   if (end.kind === "return") {
     return [
       set(region.target, bound(region, step, s.target)),
-      branchRarely(region.back, i64.ne(region.target, region.addressOf(offsetOf(end.to)))),
+      region.goBackIf(i64.ne(region.target, region.addressOf(offsetOf(end.to)))),
       ...to(end.to),
     ];
   }
   const target = end.to === undefined ? bound(region, step, s.target) : region.addressOf(end.to);
-  if (isReturn(decoded)) return region.leaveFor(target, region.back);
+  if (isReturn(decoded)) return [set(region.target, target), region.goBack()];
   if (!isCall(decoded)) return jumpCode(region, target, end.seen, region.slotOf(offset), to);
-  return callCode(region, step, dirty, target, to, callee(end.to));
+  return callCode(region, step, target, callee(end.to), around);
 }
 
 /** Goes on in the region if the target is one of those that were seen before, by a table over the page's halfwords. */
@@ -144,7 +161,7 @@ function jumpCode(
 ): Statements {
   const { base, page } = region;
   const first = Math.min(...seen), elsewhere = label("elsewhere");
-  const leave = [store.i32(base, i32.const(slot), at.LAST_JUMP), branch(region.leave)];
+  const leave = [store.i32(base, i32.const(slot), at.LAST_JUMP), region.leave()];
   if (seen.length === 0) return [set(region.target, target), ...leave];
   const labels = new Map(seen.map((place) => [place, label(`place ${place}`)]));
   const places = Array.from({ length: (Math.max(...seen) - first) / 2 + 1 }, (_, i) => first + 2 * i);
@@ -161,24 +178,26 @@ function jumpCode(
 function callCode(
   region: RegionState,
   { offset, decoded }: Step,
-  dirty: bigint | undefined,
   target: Expr,
-  to: (place: number) => Statements,
   callee: Statements,
+  { to, liveBehind }: Surroundings,
 ): Statements {
   const { base, status } = region;
   const returns = offset + decoded.length;
   const back = region.addressOf(returns);
-  return [
+  const code = [
     set(region.target, target),
     ...region.write("x", decoded.rd, back),
-    ...region.spill(dirty),
+    ...region.spill(),
+    region.spillBudget(),
     store.i64(base, region.target, at.PC),
     ...callee,
     when(i32.or(status, i64.ne(i64.load(base, at.PC), back)), [giveBack(status)]),
-    ...region.reload(),
-    ...to(returns),
+    ...region.resume(),
+    ...region.load(liveBehind(returns)),
   ];
+  region.reach(0n);
+  return [...code, ...to(returns)];
 }
 
 function calleeCode(region: RegionState, linkage: Linkage, page: number, place: number | undefined): Statements {

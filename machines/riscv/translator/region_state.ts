@@ -4,37 +4,23 @@
  */
 import { type Callee, type Expr, f64, i32, i64, type Local } from "../../wasm/expression.ts";
 import { type FunctionBuilder, type Global, readGlobal } from "../../wasm/module.ts";
-import {
-  branch,
-  branchRarely,
-  type Label,
-  label,
-  run,
-  set,
-  type Statement,
-  type Statements,
-  store,
-  when,
-} from "../../wasm/statement.ts";
+import { branch, branchRarely, run, set, type Statement, type Statements, store, when } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
-import { layoutOf, registerFiles } from "../operands.ts";
 import { parameter } from "../page_walk.ts";
-import { INSTRUCTIONS } from "../table.ts";
-import type { Block, Shape, Step } from "./discovery.ts";
+import type { Block, Shape } from "./discovery.ts";
+import { Exits } from "./exits.ts";
 import { FRESH, type Linkage } from "./linkage.ts";
+import { bitOf, type File, readBy, writtenBy } from "./register_flow.ts";
 import { windowsOf } from "./access.ts";
 import { windowOf } from "./windows.ts";
 
 /** Bits of an exit code: the place in the page, and above them what goes back to the budget. */
 const PLACE_BITS = 12;
 
-type File = "x" | "f";
-
 /** One of the 64 registers of the two files. */
 interface Register {
   readonly local: Local;
   readonly field: number;
-  readonly isWritten: boolean;
   /** Of the register in sets of registers. */
   readonly bit: bigint;
 }
@@ -69,11 +55,12 @@ export class RegionState {
   readonly bits: Local;
   /** Windows in which single accesses look first. */
   readonly #windows: ReadonlySet<number>;
-  /** Leaves in the middle of a block: the interpreter runs the instruction at `place`. */
-  readonly exit: Label = label("exit");
-  /** Leaves for `target`; `back` where it is probably a caller. */
-  readonly leave: Label = label("leave");
-  readonly back: Label = label("back");
+  /** Ways out: to the interpreter, which runs the instruction at `place`; to `target`; back to a caller, probably. */
+  readonly exits: Exits = new Exits("exit");
+  readonly leaves: Exits = new Exits("leave");
+  readonly returns: Exits = new Exits("back");
+  /** What the hart's state does not know yet, at the point for which code is made. */
+  #dirty = 0n;
   readonly #f: FunctionBuilder;
   readonly #decodedPage: number;
   readonly #anchors: Map<number, Local> = new Map();
@@ -149,7 +136,12 @@ export class RegionState {
     return this.#decodedPage + (offset << at.SLOT_SHIFT);
   }
 
-  /** Takes over the hart's state; PC is in the page. */
+  /** What follows is made for a point where these registers may be other than in the hart's state. */
+  reach(dirty: bigint): void {
+    this.#dirty = dirty;
+  }
+
+  /** Takes over the hart's state, but for registers; PC is in the page. */
   enter(): Statements {
     return [
       // A constant spares the engine's bounds checks of registers.
@@ -160,26 +152,35 @@ export class RegionState {
       ]),
       set(this.page, i64.and(i64.load(this.base, at.PC), i64.const(-at.PAGE_BYTES))),
       set(this.tlb, i32.load(this.base, at.DATA_TLB)),
-      ...this.reload(),
+      ...this.resume(),
     ];
   }
 
-  reload(): Statements {
-    const registers = [...this.#registers.values()];
-    return [
-      set(this.budget, i32.load(this.base, at.BUDGET)),
-      ...registers.map(({ local, field }) => set(local, (local.type === "i64" ? i64 : f64).load(this.base, field))),
-      ...(registers.some(({ local }) => local.type === "f64") ? this.settleFloats() : []),
-    ];
+  /** Takes over what others count: behind a call, too. */
+  resume(): Statements {
+    const hasFloats = this.#among(-1n).some(({ local }) => local.type === "f64");
+    return [set(this.budget, i32.load(this.base, at.BUDGET)), ...(hasFloats ? this.settleFloats() : [])];
   }
 
-  /** Stores what the region may have written: of the registers in a set (`writtenBy`), or of all. */
-  spill(set = -1n): Statements {
-    const written = [...this.#registers.values()].filter(({ isWritten, bit }) => isWritten && (set & bit) !== 0n);
-    return [
-      ...written.map(({ local, field }) => (local.type === "i64" ? store.i64 : store.f64)(this.base, local, field)),
-      store.i32(this.base, this.budget, at.BUDGET),
-    ];
+  /** Takes over registers. */
+  load(registers: bigint): Statements {
+    return this.#among(registers).map(({ local, field }) =>
+      set(local, (local.type === "i64" ? i64 : f64).load(this.base, field))
+    );
+  }
+
+  spill(registers: bigint = this.#dirty): Statements {
+    return this.#among(registers).map(({ local, field }) =>
+      (local.type === "i64" ? store.i64 : store.f64)(this.base, local, field)
+    );
+  }
+
+  spillBudget(): Statement {
+    return store.i32(this.base, this.budget, at.BUDGET);
+  }
+
+  #among(registers: bigint): Register[] {
+    return [...this.#registers.values()].filter(({ bit }) => (registers & bit) !== 0n);
   }
 
   /** Before a store to `entry`: what is there may have to be restored. */
@@ -194,21 +195,33 @@ export class RegionState {
 
   /** Leaves before the instruction at `offset` if the condition holds, giving back what has not been started. */
   exitIf(condition: Expr, offset: number, refund: number): Statements {
-    return [set(this.place, i32.const(offset | (refund << PLACE_BITS))), branchRarely(this.exit, condition)];
+    const exit = this.exits.label(this.#dirty);
+    return [set(this.place, i32.const(offset | (refund << PLACE_BITS))), branchRarely(exit, condition)];
   }
 
-  /** Behind `exit`: PC and budget as the interpreter wants them. */
+  /** Behind an exit: PC and budget as the interpreter wants them. */
   settle(): Statements {
     const inPage = i32.and(this.place, i32.const(at.PAGE_BYTES - 1));
     return [
       set(this.budget, i32.add(this.budget, i32.shr_u(this.place, i32.const(PLACE_BITS)))),
+      this.spillBudget(),
       store.i64(this.base, i64.add(this.page, i64.extend_i32_u(inPage)), at.PC),
-      ...this.spill(),
     ];
   }
 
-  leaveFor(target: Expr, label: Label = this.leave): Statement[] {
-    return [set(this.target, target), branch(label)];
+  /** Goes on at `target`, in whatever region. */
+  leave(): Statement {
+    return branch(this.leaves.label(this.#dirty));
+  }
+
+  /** Goes on at `target`, where a caller probably waits. */
+  goBack(): Statement {
+    return branch(this.returns.label(this.#dirty));
+  }
+
+  /** The same if a condition holds, which is not expected. */
+  goBackIf(condition: Expr): Statement {
+    return branchRarely(this.returns.label(this.#dirty), condition);
   }
 
   #register(file: File, number: number): Register {
@@ -224,44 +237,18 @@ export function asDouble(bits: Expr): Expr {
   return f64.reinterpret_i64(bits);
 }
 
-/** Register operands of each instruction of the table, and their files. */
-const OPERANDS = INSTRUCTIONS.map((instruction) => {
-  const files = registerFiles(instruction);
-  return layoutOf(instruction.format).operands
-    .filter((operand) => operand !== "imm")
-    .map((operand) => ({ operand, file: files[operand] }));
-});
-
-const bitOf = (file: File, number: number) => 1n << BigInt(file === "x" ? number : 32 + number);
-
-/** The registers that a step writes, as a set: one bit for each. */
-export function writtenBy({ decoded }: Step): bigint {
-  const written = OPERANDS[decoded.index]?.find(({ operand }) => operand === "rd");
-  return written ? bitOf(written.file, decoded.rd) : 0n;
-}
-
 /** The registers that the region's instructions name. */
 function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<string, Register> {
-  const named = new Map<string, { file: File; number: number; isWritten: boolean }>();
-  const add = ({ decoded }: Step) => {
-    for (const { operand, file } of OPERANDS[decoded.index] ?? []) {
-      const number = decoded[operand];
-      const key = file + number;
-      const known = named.get(key);
-      if (!known) named.set(key, { file, number, isWritten: operand === "rd" });
-      else if (operand === "rd") known.isWritten = true;
+  const steps = blocks.flatMap(({ steps, end }) => "step" in end ? [...steps, end.step] : steps);
+  const named = steps.reduce((set, step) => set | readBy(step) | writtenBy(step), 0n);
+  const registers = new Map<string, Register>();
+  for (const file of ["x", "f"] as const) {
+    for (let number = 0; number < 32; number++) {
+      const bit = bitOf(file, number);
+      if ((named & bit) === 0n) continue;
+      const field = (file === "x" ? at.X : at.F) + 8 * number;
+      registers.set(file + number, { local: f.local(file === "x" ? "i64" : "f64"), field, bit });
     }
-  };
-  for (const { steps, end } of blocks) {
-    steps.forEach(add);
-    if ("step" in end) add(end.step);
   }
-  named.delete("x0");
-  const registers = [...named].map(([key, { file, number, isWritten }]): [string, Register] => [key, {
-    local: f.local(file === "x" ? "i64" : "f64"),
-    field: (file === "x" ? at.X : at.F) + 8 * number,
-    isWritten,
-    bit: bitOf(file, number),
-  }]);
-  return new Map(registers);
+  return registers;
 }
