@@ -6,7 +6,7 @@ import { count, type Machine, refund, saved, slotField } from "./handlers.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FIRST_ENTRY } from "./opcodes.ts";
-import { CALL_DEPTH, FRESH, LEFT } from "./translator/linkage.ts";
+import { CALL_DEPTH, FRESH, INTERPRET } from "./translator/linkage.ts";
 
 /** In `skip`: a region asks that the interpreter runs the next instruction, or was left for it. No slots lie there. */
 const SKIP_NEXT = -1, JUST_LEFT = -2;
@@ -25,12 +25,21 @@ export function enterRegion(m: Machine, imports: HartImports, region: Prototype,
     ...saved(m, [
       when(
         readGlobal(m.entering),
-        [set(m.kind, call(imports.checkRegion, m.base, index))],
-        [set(m.kind, callIndirect(region, index, m.base, i32.const(FRESH + CALL_DEPTH), index))],
+        [
+          set(m.kind, call(imports.checkRegion, m.base, index)),
+          set(m.target, i64.or(i64.load(m.base, at.PC), i64.extend_i32_u(m.kind))),
+        ],
+        [set(
+          m.target,
+          callIndirect(region, index, m.base, i32.const(FRESH + CALL_DEPTH), index, i64.load(m.base, at.PC)),
+        )],
       ),
     ]),
-    set(m.target, i64.load(m.base, at.PC)),
-    set(m.skip, choose(i32.eq(m.kind, i32.const(LEFT)), i32.const(JUST_LEFT), i32.const(SKIP_NEXT))),
+    set(
+      m.skip,
+      choose(i32.wrap_i64(i64.and(m.target, i64.const(INTERPRET))), i32.const(SKIP_NEXT), i32.const(JUST_LEFT)),
+    ),
+    set(m.target, i64.and(m.target, i64.const(~INTERPRET))),
     branch(m.labels.jump),
   ];
 }

@@ -2,7 +2,7 @@
  * The engine compiles a function when it is first called, on the thread that calls it: half a millisecond for a larger
  * region. Here that is done ahead, where nobody waits.
  */
-import type { RegionFunction } from "./self_check.ts";
+import type { RegionFunction } from "./linkage.ts";
 
 /** Memories by their sizes in pages: no hart, no code, all zero. */
 const EMPTY: Map<number, WebAssembly.Memory> = new Map();
@@ -25,7 +25,7 @@ export function compileBaseline(module: WebAssembly.Module, pages: number): void
   }
   const { exports } = new WebAssembly.Instance(module, { env });
   for (const { name, kind } of WebAssembly.Module.exports(module)) {
-    if (kind === "function") (exports[name] as RegionFunction)(0, 0, 0);
+    if (kind === "function") (exports[name] as RegionFunction)(0, 0, 0, 0n);
   }
 }
 

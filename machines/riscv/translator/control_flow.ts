@@ -3,11 +3,12 @@
  * immediate dominator; a node that several paths lead to follows a block which those paths leave; the target of a
  * backward edge begins a loop (N. Ramsey, "Beyond Relooper", 2022).
  */
-import type { Local } from "../../wasm/expression.ts";
+import type { Expr, Local } from "../../wasm/expression.ts";
 import { i32 } from "../../wasm/expression.ts";
 import {
   block,
   branch,
+  branchIf,
   branchTable,
   type Label,
   label,
@@ -21,24 +22,32 @@ import { type Dispatcher, type Graph, ReducibleGraph } from "./loops.ts";
 /** The statements of a node; `go` gives those that continue at another node. No path falls off their end. */
 export type NodeCode = (node: number, go: (to: number) => Statements) => Statements;
 
-/**
- * `selector` is a local that says with which of `entries` to begin; it is used up. `arrive` gives what is to be done first
- * at one of them.
- */
+/** Where a graph is entered. */
+export interface Beginning {
+  readonly entries: readonly number[];
+  /** Whether that is at the first entry. */
+  readonly isFirst: Expr;
+  /** The position of the entry. */
+  readonly select: Expr;
+  /** Used for that and for other choices. */
+  readonly selector: Local;
+}
+
+/** `arrive` gives what is to be done first at an entry. */
 export function structured(
   graph: Graph,
-  entries: readonly number[],
-  selector: Local,
+  beginning: Beginning,
   code: NodeCode,
-  arrive: (entry: number) => Statements = () => [],
+  arrive: (entry: number) => Statements,
 ): Statements {
-  return new Structure(graph, entries, selector, code, arrive).statements();
+  return new Structure(graph, beginning, code, arrive).statements();
 }
 
 class Structure {
   readonly #graph: ReducibleGraph;
   /** The numbers that the selector has for nodes: entries have their positions. */
   readonly #numbers: Map<number, number> = new Map();
+  readonly #beginning: Beginning;
   readonly #selector: Local;
   readonly #code: NodeCode;
   readonly #arrive: (entry: number) => Statements;
@@ -51,16 +60,11 @@ class Structure {
   readonly #merges: number[];
   readonly #children: number[][];
 
-  constructor(
-    graph: Graph,
-    entries: readonly number[],
-    selector: Local,
-    code: NodeCode,
-    arrive: (entry: number) => Statements,
-  ) {
+  constructor(graph: Graph, beginning: Beginning, code: NodeCode, arrive: (entry: number) => Statements) {
     this.#arrive = arrive;
-    this.#graph = new ReducibleGraph(graph, entries);
-    this.#selector = selector;
+    this.#graph = new ReducibleGraph(graph, beginning.entries);
+    this.#beginning = beginning;
+    this.#selector = beginning.selector;
     this.#code = code;
     this.#order = this.#sort();
     const position: (number | undefined)[] = [];
@@ -164,15 +168,13 @@ class Structure {
   }
 
   #begin({ targets }: Dispatcher): Statements {
-    const { root } = this.#graph;
+    const { isFirst, select } = this.#beginning;
+    const arrive = (entry: number) => [...this.#arrive(entry), ...this.#go(this.#graph.root, entry)];
+    if (targets.length === 1) return targets.flatMap(arrive);
     const starts = targets.map((entry) => label(`entry ${entry}`));
-    const [first] = starts;
-    let nest: Statements = first && starts.length > 1 ? [branchTable(starts, first, this.#selector)] : [];
-    for (const [i, entry] of targets.entries()) {
-      const here = starts[i];
-      if (here && starts.length > 1) nest = [block(here, nest)];
-      nest = [...nest, ...this.#arrive(entry), ...this.#follow(root, this.#graph.next(root, entry))];
-    }
+    const first = starts[0] as Label;
+    let nest: Statements = [branchIf(first, isFirst), branchTable(starts, first, select)];
+    for (const [i, entry] of targets.entries()) nest = [block(starts[i] as Label, nest), ...arrive(entry)];
     return nest;
   }
 

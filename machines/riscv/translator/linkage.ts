@@ -1,17 +1,31 @@
 /** What regions, the interpreter and the regions' module agree on: how a region is called and what it gives back. */
 import type { Callee, Prototype } from "../../wasm/expression.ts";
 import type { Global } from "../../wasm/module.ts";
+import * as at from "../layout.ts";
 
-/** What a region gives back: go on at PC in any way, or let the interpreter run the instruction at PC. */
+/**
+ * (base, depth, entry's index in the table, pc) → where to go on, in any way, or `INTERPRET` more than the address of an
+ * instruction that the interpreter has to run. While regions run, the hart's state has no pc.
+ */
+export const REGION_SIGNATURE = { params: ["i32", "i32", "i32", "i64"], results: ["i64"] } as const;
 export const LEFT = 0, INTERPRET = 1;
-/** (base, depth, entry's index in the table). */
-export const REGION_SIGNATURE = { params: ["i32", "i32", "i32"], results: ["i32"] } as const;
+
+export type RegionFunction = (base: number, depth: number, index: number, pc: bigint) => bigint;
+
+/** Runs a region for somebody to whom the hart's state tells the pc, before and behind it: gives LEFT or INTERPRET. */
+export function runRegion(view: DataView, region: RegionFunction, base: number, depth: number, index: number): number {
+  const answer = region(base, depth, index, view.getBigInt64(base + at.PC, true));
+  const status = BigInt(INTERPRET) & answer;
+  view.setBigInt64(base + at.PC, answer - status, true);
+  return Number(status);
+}
+
 /** Guest calls that nest as calls on the host's stack. */
 export const CALL_DEPTH = 256;
 /** Added to the depth by who is not translated code: the TLB may have changed. */
 export const FRESH = 0x10000;
 
-/** What the regions of a module share. Functions: (base, depth, target) → LEFT or INTERPRET, after running the region there, if any. */
+/** What the regions of a module share. Functions: (base, depth, target) → as of a region, after running the region there, if any. */
 export interface Linkage {
   readonly region: Prototype;
   /** Base of the only hart. */

@@ -8,7 +8,7 @@ import * as at from "../layout.ts";
 import { ENTRY_LIMIT, FIRST_ENTRY, UNDECODED } from "../opcodes.ts";
 import { type RegionPlan, slotOf } from "./batch.ts";
 import { ALL_GRANULES } from "./granules.ts";
-import type { RegionFunction } from "./self_check.ts";
+import type { RegionFunction } from "./linkage.ts";
 import type { DropReason, Extent, TranslatorStatistics } from "./statistics.ts";
 
 /** What was compiled at once: in memory as long as one of its regions is. */

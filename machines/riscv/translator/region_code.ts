@@ -1,5 +1,5 @@
 /** The WebAssembly function of a region: control flow, budget, calls and exits around the code of its instructions. */
-import { call, callIndirect, type Expr, i32, i64 } from "../../wasm/expression.ts";
+import { call, callIndirect, choose, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
 import type { FunctionBuilder } from "../../wasm/module.ts";
 import {
   block,
@@ -12,14 +12,15 @@ import {
   store,
   tailCall,
   when,
+  whenRarely,
 } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
 import { budgetChecks } from "./budget.ts";
 import { registerFlow, writtenBy } from "./register_flow.ts";
-import { CALL_DEPTH, INTERPRET, LEFT, type Linkage } from "./linkage.ts";
-import { structured } from "./control_flow.ts";
+import { CALL_DEPTH, type Linkage } from "./linkage.ts";
+import { type Beginning, structured } from "./control_flow.ts";
 import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
 import { groupsOf } from "./access.ts";
 import { RegionState } from "./region_state.ts";
@@ -67,29 +68,36 @@ export function regionCode(
   };
   const { base, depth, target } = region;
   const index = parameter(f, 2);
-  const ordinal = i32.load16_u(
-    i32.add(i32.load(base, at.REGION_ENTRIES), i32.shl(index, i32.const(2))),
-    at.ENTRY_ORDINAL,
-  );
-  const body = structured(graph, entries, index, code, (entry) => region.load(liveAt(entry)));
-  const onward = [region.spillBudget(), store.i64(base, target, at.PC)];
-  const follow = [...onward, tailCall(linkage.follow, base, depth, target)];
+  const begin = { entries, selector: index, ...chosenBy(region, index, offsetOf(blocks[entries[0] ?? 0]?.place ?? 0)) };
+  const body = structured(graph, begin, code, (entry) => region.load(liveAt(entry)));
+  const follow = [region.spillBudget(), tailCall(linkage.follow, base, depth, target)];
   // A caller on the host's stack, if there is one, goes on by itself.
-  const back = [when(i32.eq(depth, i32.const(CALL_DEPTH)), follow, [...onward, giveBack(i32.const(LEFT))])];
+  const back = [when(i32.eq(depth, i32.const(CALL_DEPTH)), follow, [region.spillBudget(), giveBack(target)])];
   const spill = (registers: bigint) => region.spill(registers);
   const leaving = region.leaves.around(region.returns.around(body, spill, back), spill, follow);
   return [
     ...region.enter(),
-    ...(entries.length > 1 ? [set(index, ordinal)] : []),
-    ...region.exits.around(leaving, spill, [...region.settle(), giveBack(i32.const(INTERPRET))]),
+    ...region.exits.around(leaving, spill, region.settle()),
   ];
+}
+
+/** Calls enter a region at its head: that is found without the table of entries. */
+function chosenBy({ base, pc }: RegionState, index: Local, head: number): Pick<Beginning, "isFirst" | "select"> {
+  const ordinal = i32.load16_u(
+    i32.add(i32.load(base, at.REGION_ENTRIES), i32.shl(index, i32.const(2))),
+    at.ENTRY_ORDINAL,
+  );
+  return {
+    isFirst: i32.eq(i32.and(i32.wrap_i64(pc), i32.const(at.PAGE_BYTES - 1)), i32.const(head)),
+    select: ordinal,
+  };
 }
 
 /** What the code of a block has to know besides its instructions. */
 interface Surroundings {
   /** Goes on at a place. */
   to(place: number): Statements;
-  /** Runs the callee at `target`, which is at a place in this page or anywhere, and sets `status`. */
+  /** Runs the callee at `target`, which is at a place in this page or anywhere, and sets `went`. */
   callee(place: number | undefined): Statements;
   readonly apart: ReadonlySet<number>;
   /** Registers that may differ from the hart's state: at the head of the block, then at its end. */
@@ -182,7 +190,7 @@ function callCode(
   callee: Statements,
   { to, liveBehind }: Surroundings,
 ): Statements {
-  const { base, status } = region;
+  const { went } = region;
   const returns = offset + decoded.length;
   const back = region.addressOf(returns);
   const code = [
@@ -190,9 +198,8 @@ function callCode(
     ...region.write("x", decoded.rd, back),
     ...region.spill(),
     region.spillBudget(),
-    store.i64(base, region.target, at.PC),
     ...callee,
-    when(i32.or(status, i64.ne(i64.load(base, at.PC), back)), [giveBack(status)]),
+    whenRarely(i64.ne(went, back), [giveBack(went)]),
     ...region.resume(),
     ...region.load(liveBehind(returns)),
   ];
@@ -201,9 +208,9 @@ function callCode(
 }
 
 function calleeCode(region: RegionState, linkage: Linkage, page: number, place: number | undefined): Statements {
-  const { base, depth, target, status, entry } = region;
+  const { base, depth, target, went, entry } = region;
   if (place === undefined || place < 0 || place >= at.PAGE_BYTES) {
-    return [set(status, call(linkage.enter, base, depth, target))];
+    return [set(went, call(linkage.enter, base, depth, target))];
   }
   // What is in this page is mapped as this region is, and its slot is known.
   const slot = page + (place << at.SLOT_SHIFT);
@@ -211,9 +218,9 @@ function calleeCode(region: RegionState, linkage: Linkage, page: number, place: 
   const next = i32.sub(depth, i32.const(1));
   return [
     set(entry, index),
-    set(status, i32.const(LEFT)),
-    when(i32.and(i32.ge_s(entry, i32.const(0)), i32.ne(depth, i32.const(0))), [
-      set(status, callIndirect(linkage.region, entry, base, next, entry)),
+    set(went, target),
+    when(choose(i32.ge_s(entry, i32.const(0)), depth, i32.const(0)), [
+      set(went, callIndirect(linkage.region, entry, base, next, entry, target)),
     ]),
   ];
 }

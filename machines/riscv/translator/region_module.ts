@@ -9,12 +9,12 @@ import { defineMultiply, MULTIPLY } from "../multiply.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
 import type { Shape } from "./discovery.ts";
-import { LEFT, type Linkage, REGION_SIGNATURE } from "./linkage.ts";
+import { type Linkage, REGION_SIGNATURE } from "./linkage.ts";
 import { regionCode } from "./region_code.ts";
 import { defineWindows } from "./windows.ts";
 
 export const WASM_PAGE_BYTES = 65536;
-const CALLEE = { params: ["i32", "i32", "i64"], results: ["i32"] } as const;
+const CALLEE = { params: ["i32", "i32", "i64"], results: ["i64"] } as const;
 
 /**
  * The module's bytes, for a memory of this size and the hart at this base, or any of several harts; it exports the
@@ -72,22 +72,23 @@ function intrinsicsOf(regions: readonly Shape[]): ReadonlyMap<string, Signature>
 function defineLinkage(module: ModuleBuilder, hart: number | undefined): Pick<Linkage, "region" | "enter" | "follow"> {
   const region = module.prototype("region", REGION_SIGNATURE);
   const enter = module.function("enter", CALLEE, (f) => {
-    const base = parameter(f, 0), depth = parameter(f, 1);
+    const base = parameter(f, 0), depth = parameter(f, 1), target = parameter(f, 2);
     const found = findRegion(f, hart);
     return [
-      when(i32.eqz(depth), [giveBack(i32.const(LEFT))]),
+      when(i32.eqz(depth), [giveBack(target)]),
       ...found.code,
-      giveBack(callIndirect(region, found.index, base, i32.sub(depth, i32.const(1)), found.index)),
+      giveBack(callIndirect(region, found.index, base, i32.sub(depth, i32.const(1)), found.index, target)),
     ];
   });
   const follow = module.function("follow", CALLEE, (f) => {
+    const base = parameter(f, 0), depth = parameter(f, 1), target = parameter(f, 2);
     const found = findRegion(f, hart);
-    return [...found.code, tailCallIndirect(region, found.index, parameter(f, 0), parameter(f, 1), found.index)];
+    return [...found.code, tailCallIndirect(region, found.index, base, depth, found.index, target)];
   });
   return { region, enter, follow };
 }
 
-/** Gives LEFT back unless the fetch TLB knows the target's page and a region begins there. */
+/** Gives the target back unless the fetch TLB knows the target's page and a region begins there. */
 function findRegion(f: FunctionBuilder, hart: number | undefined): { code: Statements; index: Local } {
   const base = hart === undefined ? parameter(f, 0) : i32.const(hart), target = parameter(f, 2);
   const entry = f.local("i32"), index = f.local("i32");
@@ -96,10 +97,10 @@ function findRegion(f: FunctionBuilder, hart: number | undefined): { code: State
   const code = [
     set(entry, i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(target))),
     when(i64.ne(i64.load(entry, at.FETCH_TABLE), i64.and(target, i64.const(-at.PAGE_BYTES))), [
-      giveBack(i32.const(LEFT)),
+      giveBack(target),
     ]),
     set(index, i32.sub(i32.load16_u(slot, at.SLOT_OPCODE), i32.const(FIRST_ENTRY))),
-    when(i32.lt_s(index, i32.const(0)), [giveBack(i32.const(LEFT))]),
+    when(i32.lt_s(index, i32.const(0)), [giveBack(target)]),
   ];
   return { code, index };
 }

@@ -4,12 +4,22 @@
  */
 import { type Callee, type Expr, f64, i32, i64, type Local } from "../../wasm/expression.ts";
 import { type FunctionBuilder, type Global, readGlobal } from "../../wasm/module.ts";
-import { branch, branchRarely, run, set, type Statement, type Statements, store, when } from "../../wasm/statement.ts";
+import {
+  branch,
+  branchRarely,
+  giveBack,
+  run,
+  set,
+  type Statement,
+  type Statements,
+  store,
+  when,
+} from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { parameter } from "../page_walk.ts";
 import type { Block, Shape } from "./discovery.ts";
 import { Exits } from "./exits.ts";
-import { FRESH, type Linkage } from "./linkage.ts";
+import { FRESH, INTERPRET, type Linkage } from "./linkage.ts";
 import { bitOf, type File, readBy, writtenBy } from "./register_flow.ts";
 import { windowsOf } from "./access.ts";
 import { windowOf } from "./windows.ts";
@@ -29,6 +39,8 @@ export class RegionState {
   readonly base: Local;
   /** Calls that may still nest. */
   readonly depth: Local;
+  /** i64: where the region is entered, in virtual memory. */
+  readonly pc: Local;
   /** i64: virtual address of the page. */
   readonly page: Local;
   readonly budget: Local;
@@ -42,6 +54,8 @@ export class RegionState {
   readonly target: Local;
   /** i32: place and refund of a side exit. */
   readonly place: Local;
+  /** i64: what a callee gave back. */
+  readonly went: Local;
   readonly old: Local;
   readonly status: Local;
   /** i32: from a virtual address to guest memory. */
@@ -77,6 +91,7 @@ export class RegionState {
     this.base = parameter(f, 0);
     this.#hart = linkage.hart;
     this.depth = parameter(f, 1);
+    this.pc = parameter(f, 3);
     this.page = f.local("i64");
     this.budget = f.local("i32");
     this.tlb = f.local("i32");
@@ -84,6 +99,7 @@ export class RegionState {
     this.entry = f.local("i32");
     this.target = f.local("i64");
     this.place = f.local("i32");
+    this.went = f.local("i64");
     this.old = f.local("i64");
     this.status = f.local("i32");
     this.rm = f.local("i32");
@@ -141,7 +157,7 @@ export class RegionState {
     this.#dirty = dirty;
   }
 
-  /** Takes over the hart's state, but for registers; PC is in the page. */
+  /** Takes over the hart's state, but for registers. */
   enter(): Statements {
     return [
       // A constant spares the engine's bounds checks of registers.
@@ -150,7 +166,7 @@ export class RegionState {
         set(this.depth, i32.sub(this.depth, i32.const(FRESH))),
         when(i64.ne(i64.load(this.base, at.WINDOWS_USED), i64.const(0)), [run(this.linkage.forget, this.base)]),
       ]),
-      set(this.page, i64.and(i64.load(this.base, at.PC), i64.const(-at.PAGE_BYTES))),
+      set(this.page, i64.and(this.pc, i64.const(-at.PAGE_BYTES))),
       set(this.tlb, i32.load(this.base, at.DATA_TLB)),
       ...this.resume(),
     ];
@@ -199,13 +215,13 @@ export class RegionState {
     return [set(this.place, i32.const(offset | (refund << PLACE_BITS))), branchRarely(exit, condition)];
   }
 
-  /** Behind an exit: PC and budget as the interpreter wants them. */
+  /** Behind an exit. */
   settle(): Statements {
-    const inPage = i32.and(this.place, i32.const(at.PAGE_BYTES - 1));
+    const inPage = i64.extend_i32_u(i32.and(this.place, i32.const(at.PAGE_BYTES - 1)));
     return [
       set(this.budget, i32.add(this.budget, i32.shr_u(this.place, i32.const(PLACE_BITS)))),
       this.spillBudget(),
-      store.i64(this.base, i64.add(this.page, i64.extend_i32_u(inPage)), at.PC),
+      giveBack(i64.add(this.page, i64.or(inPage, i64.const(INTERPRET)))),
     ];
   }
 

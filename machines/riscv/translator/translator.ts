@@ -21,11 +21,11 @@ import {
   slotOf,
 } from "./batch.ts";
 import { isCall, isReturn } from "./discovery.ts";
-import { FRESH } from "./linkage.ts";
+import { FRESH, type RegionFunction, runRegion } from "./linkage.ts";
 import { granulesOf } from "./granules.ts";
 import { Hints } from "./hints.ts";
 import { type CompiledModule, type Region, RegionCache } from "./region_cache.ts";
-import { type RegionFunction, SelfCheck } from "./self_check.ts";
+import { SelfCheck } from "./self_check.ts";
 import { emptyStatistics, type TranslatorStatistics } from "./statistics.ts";
 
 export interface TranslatorOptions {
@@ -159,7 +159,8 @@ export class Translator {
    */
   check(base: number, index: number, again: () => void): number {
     const region = this.table.get(index) as RegionFunction;
-    return this.#selfCheck ? this.#selfCheck.run(base, index, region, again) : region(base, FRESH, index);
+    if (this.#selfCheck) return this.#selfCheck.run(base, index, region, again);
+    return runRegion(this.#memory.view, region, base, FRESH, index);
   }
 
   /** Control has often come to this slot; the last time perhaps from the register jump in slot `jump`. */

@@ -11,7 +11,7 @@ const { a0, s0 } = x;
 const DATA = RAM + 0x1000n;
 
 /** What a region does with the hart's state at `base` and the doubleword at DATA, whose address is `data`. */
-type Fake = (view: DataView, base: number, data: number, store: (value: bigint) => void) => void;
+type Fake = (view: DataView, base: number, data: number, store: (value: bigint) => void) => bigint | void;
 
 /** Runs `addi a0, a0, 5; sd a0, 0(s0)` under the check of a region that should do the same. Gives a0 and the doubleword. */
 function check(region: Fake): readonly bigint[] {
@@ -38,8 +38,7 @@ function check(region: Fake): readonly bigint[] {
     };
     hart.state.set32(at.BUDGET, 10);
     const faked = () => {
-      region(view, hart.base, data, store);
-      return LEFT;
+      return region(view, hart.base, data, store) ?? RAM + 8n;
     };
     assertEquals(selfCheck.run(hart.base, 0, faked, () => exports.run(hart.base)), LEFT);
     assertEquals(hart.state.get32(at.BUDGET), 8);
@@ -51,7 +50,6 @@ function check(region: Fake): readonly bigint[] {
 
 function faithful(view: DataView, base: number, store: (value: bigint) => void) {
   view.setBigUint64(base + at.X + 8 * a0, 6n, true);
-  view.setBigUint64(base + at.PC, RAM + 8n, true);
   view.setInt32(base + at.BUDGET, 8, true);
   store(3n);
   store(6n);
@@ -64,7 +62,7 @@ Deno.test("nothing is found in a region that does what the interpreter does, and
 const faults: readonly (readonly [string, Fake, string])[] = [
   ["a wrong register", (view, base) => view.setBigUint64(base + at.X + 8 * a0, 9n, true), "x10 is 9, not 6"],
   ["a changed float register", (view, base) => view.setBigUint64(base + at.F + 8 * 3, 1n, true), "f3 is 1, not 0"],
-  ["a wrong pc", (view, base) => view.setBigUint64(base + at.PC, RAM, true), "pc is 80000000, not 80000008"],
+  ["a wrong pc", () => RAM, "pc is 80000000, not 80000008"],
   ["too few instructions", (view, base) => view.setInt32(base + at.BUDGET, 9, true), "pc is 80000008, not 80000004"],
   ["a lost reservation", (view, base) => view.setBigUint64(base + at.RESERVATION, 1n, true), "the reservation is 1"],
   ["a wrong store", (_view, _base, _data, store) => store(8n), "of memory is 8, not 6"],
@@ -74,7 +72,7 @@ for (const [what, fault, message] of faults) {
   Deno.test(`${what} is found`, () => {
     const region: Fake = (view, base, data, store) => {
       faithful(view, base, store);
-      fault(view, base, data, store);
+      return fault(view, base, data, store);
     };
     assertThrows(() => check(region), TranslationError, message);
   });
