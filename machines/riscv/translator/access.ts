@@ -1,100 +1,15 @@
 /**
  * From the virtual address of a load or store to guest memory: by the TLB, or by what earlier accesses found there.
- *
- * A *window* is the page that the last access by a base register went to. Accesses of a block by the same value of a
- * register are a *group*: the first one makes sure of all of them, and the others need no check.
+ * A *window* is the page that the last access by a base register went to.
  */
 import { call, type Expr, i32, i64, type Local, tee } from "../../wasm/expression.ts";
 import { set, type Statements, store, when, whenRarely } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { page, tlbOffset } from "../translate.ts";
 import { type Block, loopsOf, type Step } from "./discovery.ts";
+import { type Access, accessOf, type Group, type Member } from "./groups.ts";
 import type { RegionState } from "./region_state.ts";
 import { fieldOf, openWindow, windowOf } from "./windows.ts";
-
-export interface Access {
-  readonly register: number;
-  readonly distance: number;
-  readonly bytes: number;
-  readonly table: number;
-  /** Misaligned ones leave the region. */
-  readonly isAligned: boolean;
-}
-
-/** Accesses that are made safe by the first of them. */
-export interface Group {
-  readonly leader: Step;
-  /** Distances of the first and the last byte from where the base register points to at first. */
-  first: number;
-  last: number;
-  /** A page that may be written may be read: W without R is reserved, in page tables as for PMP. */
-  isWritten: boolean;
-  /** How many there are. */
-  count: number;
-}
-
-/** An access's part in a group: its distance from where the base register points to at first. */
-export interface Member {
-  readonly group: Group;
-  readonly distance: number;
-}
-
-/** From the first byte of a group to the last: further ones are more likely to be in different pages. */
-const GROUP_BYTES = 512;
-
-/** The load or store that a step is. */
-export function accessOf({ decoded }: Step): Access | undefined {
-  const s = decoded.instruction.semantics;
-  if (s.shape !== "load" && s.shape !== "store") return undefined;
-  const table = s.shape === "load" ? at.READ_TABLE : at.WRITE_TABLE;
-  return { register: decoded.rs1, distance: decoded.imm, bytes: s.bytes, table, isAligned: false };
-}
-
-/** Which accesses of a block belong to which group; those by the registers in `apart` don't belong to any. */
-export function groupsOf(steps: readonly Step[], apart: ReadonlySet<number>): ReadonlyMap<Step, Member> {
-  const members = new Map<Step, Member>();
-  /** By base register: the group that the next access may join, and how far the register has moved since it began. */
-  const open = new Map<number, { group: Group; moved: number }>();
-  for (const step of steps) {
-    const access = accessOf(step);
-    if (access && access.register !== 0) {
-      const known = open.get(access.register);
-      const distance = access.distance + (known?.moved ?? 0), end = distance + access.bytes - 1;
-      const joined = known && join(known.group, distance, end, access.table === at.WRITE_TABLE);
-      if (joined) members.set(step, { group: joined, distance });
-      else if (!apart.has(access.register)) {
-        const group = {
-          leader: step,
-          first: access.distance,
-          last: access.distance + access.bytes - 1,
-          isWritten: access.table === at.WRITE_TABLE,
-          count: 1,
-        };
-        open.set(access.register, { group, moved: 0 });
-        members.set(step, { group, distance: access.distance });
-      }
-    }
-    const { rd, rs1, imm, instruction: { semantics: s } } = step.decoded;
-    const known = open.get(rd);
-    if (!known || ("file" in s && s.file === "f")) continue;
-    if (rd === rs1 && s.shape === "compute" && isSum(s.result)) known.moved += imm;
-    else if (s.shape !== "store" && s.shape !== "system") open.delete(rd);
-  }
-  return members;
-}
-
-function join(group: Group, first: number, last: number, isWritten: boolean): Group | undefined {
-  const all = { first: Math.min(group.first, first), last: Math.max(group.last, last) };
-  if (all.last - all.first >= GROUP_BYTES) return undefined;
-  return Object.assign(group, { ...all, isWritten: group.isWritten || isWritten, count: group.count + 1 });
-}
-
-/** Whether a result is the sum of the base register and the immediate. */
-function isSum(e: Expr): boolean {
-  if (e.kind !== "numeric" || e.op.name !== "i64.add") return false;
-  const [a, b] = e.args;
-  return a?.kind === "operand" && a.name === "rs1" && b?.kind === "operand" && b.name === "imm";
-}
 
 /** Leaves the guest memory address of an access in `entry`, or leaves the region if the TLB does not know it. */
 export function locate(region: RegionState, step: Step, access: Access, left: number, member?: Member): Statements {

@@ -188,7 +188,9 @@ class Discovery {
   /** Adds the instructions from here to the next jump. */
   #follow(from: number): void {
     const call = callOf(from);
-    for (let place = from; !this.#steps.has(place) && this.#steps.size < REGION_LIMIT;) {
+    for (let place = from; this.#steps.size < REGION_LIMIT;) {
+      // Where other code is met, perhaps from within one of its instructions, a block begins: no step is in two.
+      if (this.#steps.has(place)) return void this.#leaders.add(place);
       const step = this.#readStep(offsetOf(place));
       if (!step) return;
       const { decoded } = step;

@@ -22,7 +22,7 @@ import { registerFlow, writtenBy } from "./register_flow.ts";
 import { CALL_DEPTH, type Linkage } from "./linkage.ts";
 import { type Beginning, structured } from "./control_flow.ts";
 import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
-import { groupsOf } from "./access.ts";
+import { groupsOf, type Member } from "./groups.ts";
 import { RegionState } from "./region_state.ts";
 import { bound } from "./operands.ts";
 import { type BlockState, stepCode } from "./step_code.ts";
@@ -43,6 +43,7 @@ export function regionCode(
     if (end.kind !== "jump") return inside(end.to);
     return isCall(end.step.decoded) ? inside(end.step.offset + end.step.decoded.length) : inside(...end.seen);
   });
+  const groups = groupsOf(blocks, graph, entries, shape.apart);
   const flow = registerFlow(blocks, graph);
   const liveAt = (node: number | undefined) => node === undefined ? 0n : flow.live[node] ?? 0n;
   const checks = budgetChecks(graph, entries, blocks.map(({ count }) => count));
@@ -56,11 +57,10 @@ export function regionCode(
     };
     const callee = (place: number | undefined) => calleeCode(region, linkage, page, place);
     const liveBehind = (place: number) => liveAt(nodes.get(place));
-    const { apart } = shape;
     return blockCode(region, one, {
       to,
       callee,
-      apart,
+      groups,
       liveBehind,
       dirty: flow.dirty[node] ?? 0n,
       need: checks.get(node),
@@ -99,7 +99,7 @@ interface Surroundings {
   to(place: number): Statements;
   /** Runs the callee at `target`, which is at a place in this page or anywhere, and sets `went`. */
   callee(place: number | undefined): Statements;
-  readonly apart: ReadonlySet<number>;
+  readonly groups: ReadonlyMap<Step, Member>;
   /** Registers that may differ from the hart's state: at the head of the block, then at its end. */
   readonly dirty: bigint;
   /** Registers to load behind a call that comes back to a place. */
@@ -109,8 +109,8 @@ interface Surroundings {
 }
 
 function blockCode(region: RegionState, { place, steps, end, count }: Block, around: Surroundings): Statements {
-  const { apart, need } = around;
-  const state: BlockState = { isFloatOn: false, isFloatDirty: false, groups: groupsOf(steps, apart) };
+  const { groups, need } = around;
+  const state: BlockState = { isFloatOn: false, isFloatDirty: false, groups };
   const { budget } = region;
   let { dirty } = around;
   region.reach(dirty);

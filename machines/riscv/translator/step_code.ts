@@ -4,7 +4,8 @@ import { set, type Statement, type Statements, store, when } from "../../wasm/st
 import type { Semantics } from "../instruction.ts";
 import * as at from "../layout.ts";
 import { bound } from "./operands.ts";
-import { accessOf, locate, type Member } from "./access.ts";
+import { locate } from "./access.ts";
+import { accessOf, type Member } from "./groups.ts";
 import { zeroBlockCode } from "./block_code.ts";
 import type { Step } from "./discovery.ts";
 import { dirtyFloat, floatCode, type FloatUnit, requireFloat } from "./float_code.ts";
