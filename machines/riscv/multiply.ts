@@ -1,6 +1,6 @@
 /** Upper halves of 64 × 64-bit products (unprivileged specification, chapter "M"): WebAssembly gives only the lower. */
-import { call, type Callee, type Expr, i64 } from "../wasm/expression.ts";
-import type { ModuleBuilder } from "../wasm/module.ts";
+import { call, type Callee, type Expr, i64, upperProduct } from "../wasm/expression.ts";
+import { ModuleBuilder } from "../wasm/module.ts";
 import { giveBack, set } from "../wasm/statement.ts";
 import { parameter } from "./page_walk.ts";
 
@@ -12,11 +12,28 @@ const sign = (x: Expr) => i64.shr_s(x, i64.const(63));
 /** Names of the intrinsics that `defineMultiply` defines. */
 export const MULTIPLY: ReadonlySet<string> = new Set(["mulhu", "mulh", "mulhsu"]);
 
+const SIGNATURE = { params: ["i64", "i64"], results: ["i64"] } as const;
+
+let known: boolean | undefined;
+
+/** Whether the host has an operator for 128-bit products: in V8 by the flag `--experimental-wasm-wide-arithmetic`. */
+function hostMultipliesWide(): boolean {
+  if (known !== undefined) return known;
+  const module = new ModuleBuilder();
+  module.function(
+    "probe",
+    SIGNATURE,
+    (f) => [giveBack(upperProduct(false, parameter(f, 0), parameter(f, 1), parameter(f, 0)))],
+  );
+  return known = WebAssembly.validate(module.finish());
+}
+
 /** Defines `mulhu`, `mulh` and `mulhsu`. */
 export function defineMultiply(module: ModuleBuilder): Map<string, Callee> {
-  const signature = { params: ["i64", "i64"], results: ["i64"] } as const;
+  const signature = SIGNATURE, isWide = hostMultipliesWide();
   const mulhu = module.function("mulhu", signature, (f) => {
     const a = parameter(f, 0), b = parameter(f, 1);
+    if (isWide) return [giveBack(upperProduct(false, a, b, a))];
     // Two partial products and what they carry; no sum exceeds 64 bits.
     const lower = f.local("i64"), upper = f.local("i64");
     return [
@@ -32,6 +49,7 @@ export function defineMultiply(module: ModuleBuilder): Map<string, Callee> {
   });
   const mulh = module.function("mulh", signature, (f) => {
     const a = parameter(f, 0), b = parameter(f, 1);
+    if (isWide) return [giveBack(upperProduct(true, a, b, a))];
     return [giveBack(i64.sub(call(mulhsu, a, b), i64.and(sign(b), a)))];
   });
   return new Map([mulhu, mulhsu, mulh].map((callee) => [callee.name, callee]));

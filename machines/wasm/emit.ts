@@ -90,6 +90,12 @@ export class Emitter {
         this.expression(e.value);
         out.byte(0x22).unsigned(e.local.index);
         return;
+      case "upperProduct":
+        this.expression(e.a);
+        this.expression(e.b);
+        out.byte(0xfc).unsigned(e.isSigned ? 0x15 : 0x16).byte(0x21).unsigned(e.local.index);
+        out.byte(DROP).byte(0x20).unsigned(e.local.index);
+        return;
       case "global":
         out.byte(0x23).unsigned(e.index);
         return;

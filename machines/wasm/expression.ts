@@ -58,6 +58,15 @@ export type Expr =
   /** A function known by name only; the consumer says which one it is (multiply-high, soft float …). */
   | { readonly kind: "intrinsic"; readonly type: ValueType; readonly name: string; readonly args: readonly Expr[] }
   | { readonly kind: "tee"; readonly type: ValueType; readonly local: Local; readonly value: Expr }
+  /** The upper half of a 128-bit product. The local is used up. */
+  | {
+    readonly kind: "upperProduct";
+    readonly type: "i64";
+    readonly isSigned: boolean;
+    readonly a: Expr;
+    readonly b: Expr;
+    readonly local: Local;
+  }
   | { readonly kind: "global"; readonly type: ValueType; readonly index: number }
   | {
     readonly kind: "lane";
@@ -293,6 +302,11 @@ export function intrinsic(type: ValueType, name: string, ...args: Expr[]): Expr 
 export function tee(local: Local, value: Expr): Expr {
   if (local.type !== value.type) throw new TypeError(`a ${local.type} local cannot hold ${value.type}`);
   return { kind: "tee", type: local.type, local, value };
+}
+
+/** Of two i64 (wide arithmetic, a proposal that not every host has: see `hostMultipliesWide`). The local is used up. */
+export function upperProduct(isSigned: boolean, a: Expr, b: Expr, local: Local): Expr {
+  return { kind: "upperProduct", type: "i64", isSigned, a, b, local };
 }
 
 export function checkArguments(callee: Pick<Callee, "name" | "params">, args: readonly Expr[]) {

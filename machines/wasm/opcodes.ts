@@ -95,6 +95,12 @@ const MISCELLANEOUS: readonly [number, string, Immediate][] = [
   ...["i32.trunc_sat_f32_s", "i32.trunc_sat_f32_u", "i32.trunc_sat_f64_s", "i32.trunc_sat_f64_u"],
   ...["i64.trunc_sat_f32_s", "i64.trunc_sat_f32_u", "i64.trunc_sat_f64_s", "i64.trunc_sat_f64_u"],
 ].map((name, code): [number, string, Immediate] => [code, name, "none"]);
+const WIDE: readonly [number, string, Immediate][] = [
+  [0x13, "i64.add128", "none"],
+  [0x14, "i64.sub128", "none"],
+  [0x15, "i64.mul_wide_s", "none"],
+  [0x16, "i64.mul_wide_u", "none"],
+];
 
 /** After 0xfd: others are shown by number. */
 const VECTOR: readonly [number, string, Immediate][] = [
@@ -126,7 +132,7 @@ export const CORE: ReadonlyMap<number, Opcode> = new Map([
 export const PREFIXED: ReadonlyMap<number, ReadonlyMap<number, Opcode>> = new Map([
   [
     0xfc,
-    table([...MISCELLANEOUS, [0x0a, "memory.copy", "two"], [0x0b, "memory.fill", "index"]]),
+    table([...MISCELLANEOUS, ...WIDE, [0x0a, "memory.copy", "two"], [0x0b, "memory.fill", "index"]]),
   ],
   [0xfd, table(VECTOR)],
 ]);

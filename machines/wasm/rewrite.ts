@@ -19,6 +19,8 @@ function children(e: Expr): readonly Expr[] {
       return [e.value];
     case "lane":
       return [e.of];
+    case "upperProduct":
+      return [e.a, e.b];
     default:
       return [];
   }
@@ -58,6 +60,8 @@ export function replaceOperands(e: Expr, meaning: (name: string) => Expr): Expr 
       return { ...e, value: inside(e.value) };
     case "lane":
       return { ...e, of: inside(e.of) };
+    case "upperProduct":
+      return { ...e, a: inside(e.a), b: inside(e.b) };
     default:
       return e;
   }

@@ -22,7 +22,7 @@ export function placeOf(call: number, offset: number): number {
   return call * CALL_SHIFT + offset;
 }
 
-function callOf(place: number): number {
+export function callOf(place: number): number {
   return Math.round(place / CALL_SHIFT);
 }
 
@@ -68,6 +68,8 @@ export interface Shape {
   readonly entries: readonly number[];
   /** Base registers whose accesses are not to be checked together. */
   readonly apart: ReadonlySet<number>;
+  /** Whether code may be copied where that makes it faster. */
+  readonly isCopied: boolean;
 }
 
 export interface Block {
@@ -182,7 +184,8 @@ class Discovery {
     const places = [...this.#leaders].filter((leader) => this.#steps.has(leader));
     const blocks = places.map((leader) => this.#blockAt(leader));
     const entries = [...this.#entries].map((place) => places.indexOf(place)).filter((block) => block >= 0);
-    return { page: this.#page, blocks, entries, apart: this.#around.apart };
+    const { apart, copies } = this.#around;
+    return { page: this.#page, blocks, entries, apart, isCopied: copies > 0 };
   }
 
   /** Adds the instructions from here to the next jump. */

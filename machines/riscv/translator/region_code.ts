@@ -23,6 +23,7 @@ import { CALL_DEPTH, type Linkage } from "./linkage.ts";
 import { type Beginning, structured } from "./control_flow.ts";
 import { type Block, entriesOf, isCall, isReturn, offsetOf, type Shape, type Step } from "./discovery.ts";
 import { groupsOf, type Member } from "./groups.ts";
+import { unrolled } from "./unroll.ts";
 import { RegionState } from "./region_state.ts";
 import { bound } from "./operands.ts";
 import { type BlockState, stepCode } from "./step_code.ts";
@@ -33,8 +34,8 @@ export function regionCode(
   linkage: Linkage,
 ): Statements {
   const { page } = shape;
-  const blocks = shape.blocks.toSorted((a, b) => a.place - b.place);
-  const entries = entriesOf(shape).map((entry) => blocks.indexOf(entry));
+  const blocks = (shape.isCopied ? unrolled(shape.blocks) : shape.blocks).toSorted((a, b) => a.place - b.place);
+  const entries = entriesOf(shape).map(({ place }) => blocks.findIndex((block) => block.place === place));
   const region = new RegionState(f, shape, linkage);
   const nodes = new Map(blocks.map(({ place }, node) => [place, node]));
   const inside = (...places: number[]) => places.map((place) => nodes.get(place)).filter((node) => node !== undefined);
