@@ -17,7 +17,7 @@ const SIGNATURE = { params: ["i64", "i64"], results: ["i64"] } as const;
 let known: boolean | undefined;
 
 /** Whether the host has an operator for 128-bit products: in V8 by the flag `--experimental-wasm-wide-arithmetic`. */
-function hostMultipliesWide(): boolean {
+export function hostMultipliesWide(): boolean {
   if (known !== undefined) return known;
   const module = new ModuleBuilder();
   module.function(

@@ -68,8 +68,6 @@ export interface Shape {
   readonly entries: readonly number[];
   /** Base registers whose accesses are not to be checked together. */
   readonly apart: ReadonlySet<number>;
-  /** Whether code may be copied where that makes it faster. */
-  readonly isCopied: boolean;
 }
 
 export interface Block {
@@ -184,8 +182,7 @@ class Discovery {
     const places = [...this.#leaders].filter((leader) => this.#steps.has(leader));
     const blocks = places.map((leader) => this.#blockAt(leader));
     const entries = [...this.#entries].map((place) => places.indexOf(place)).filter((block) => block >= 0);
-    const { apart, copies } = this.#around;
-    return { page: this.#page, blocks, entries, apart, isCopied: copies > 0 };
+    return { page: this.#page, blocks, entries, apart: this.#around.apart };
   }
 
   /** Adds the instructions from here to the next jump. */

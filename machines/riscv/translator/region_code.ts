@@ -34,7 +34,7 @@ export function regionCode(
   linkage: Linkage,
 ): Statements {
   const { page } = shape;
-  const blocks = (shape.isCopied ? unrolled(shape.blocks) : shape.blocks).toSorted((a, b) => a.place - b.place);
+  const blocks = unrolled(shape.blocks).toSorted((a, b) => a.place - b.place);
   const entries = entriesOf(shape).map(({ place }) => blocks.findIndex((block) => block.place === place));
   const region = new RegionState(f, shape, linkage);
   const nodes = new Map(blocks.map(({ place }, node) => [place, node]));

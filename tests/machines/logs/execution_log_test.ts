@@ -100,7 +100,7 @@ Deno.test("op and out_asm show each region, the guest code that it is made of, a
   const { records } = await logOf("in_asm,op,out_asm", calls, EAGER);
   const region = records.find((text) => text.includes("REGION: start at ") && text.includes("xori a0,a0,85"));
   assert(region !== undefined);
-  const [, size] = /^OP: region\d+\(i32, i32, i32\) -> i32, \d+ locals, (\d+) bytes$/m.exec(region) ?? [];
+  const [, size] = /^OP: region\d+\(i32, i32, i32, i64\) -> i64, \d+ locals, (\d+) bytes$/m.exec(region) ?? [];
   const out = region.slice(region.indexOf("\nOUT: ")).trimEnd().split("\n");
   const [, last] = /^([0-9a-f]{5}): 0b +end$/.exec(out.at(-1) ?? "") ?? [];
   assertEquals(Number.parseInt(last ?? "", 16) + 1, Number(size));
