@@ -41,6 +41,8 @@ export interface TranslatorStatistics {
   /** What was made in all. */
   readonly made: Extent;
   readonly dropped: Record<DropReason, number>;
+  /** Instructions that were translated on the harts' thread. */
+  foreground: number;
   /** Regions that were never entered, because their code changed while they were compiled. */
   abandoned: number;
   /** How often room was made for new regions. */
@@ -66,6 +68,7 @@ export function emptyStatistics(): TranslatorStatistics {
     present: noExtent(),
     made: noExtent(),
     dropped: recordOf(DROP_REASONS),
+    foreground: 0,
     abandoned: 0,
     evictions: 0,
     translateMs: 0,
@@ -129,6 +132,7 @@ export function describeTranslation({ present, made, dropped, entered, exits, ..
   const lines = [
     "translated code:",
     ...extents,
+    row("on the harts' thread", rest.foreground, "instructions"),
     "dropped regions, because",
     ...Object.entries(dropped).map(([reason, count]) => row(reason, count)),
     row("never installed", rest.abandoned),

@@ -35,6 +35,8 @@ export interface TranslatorOptions {
   readonly limit: number;
   /** Bytes of WebAssembly that are kept at most, one batch more or less. The engine takes about ten times as much. */
   readonly bytes?: number;
+  /** Instructions that are translated on the harts' thread before the background is asked: see README. */
+  readonly foreground?: number;
   /** Translates at once instead of in batches: for tests. */
   readonly eager: boolean;
   /** How often accesses that are checked together may lie in two pages. Default: 1000, but no more than `threshold`. */
@@ -57,15 +59,19 @@ const MODULE_BYTES = 12 * 2 ** 20;
 const BATCH_LEAST = 24, BATCH_LIMIT = 96;
 /** Instructions of one module, about. */
 const BATCH_INSTRUCTIONS = 1500;
-/** What a batch may take on the harts' thread, and what an instruction takes there at first. */
-const BREAK_MS = 4, FIRST_MS_PER_INSTRUCTION = 0.05;
+/** What a batch may take on the harts' thread. */
+const BREAK_MS = 4;
+/** What an instruction takes there at first, and how many of them that guess is worth. */
+const FIRST_MS_PER_INSTRUCTION = 0.25, GUESS_INSTRUCTIONS = 100;
+/** More than a short program has that are hot; a system that boots has ten times as many. */
+const FOREGROUND_INSTRUCTIONS = 4000;
 /**
  * How often accesses that are checked together turn out to be in two pages until they no longer are. An exit costs half
  * a microsecond, a new region ten milliseconds.
  */
 const STRADDLE_LIMIT = 1000;
-/** Stretches that a batch that is not full waits. */
-const PATIENCE = 24;
+/** Stretches that a batch that is not full waits: on the harts' thread, and in the background. */
+const PATIENCE = { foreground: 4, background: 24 };
 
 /** Who wants to know what is translated. */
 export interface TranslationWatch {
@@ -94,7 +100,7 @@ export class Translator {
   /** Regions to be translated anew. */
   readonly #stale: Set<Region> = new Set();
   #options: TranslatorOptions | undefined;
-  #patience = PATIENCE;
+  #patience = PATIENCE.foreground;
   #msPerInstruction = FIRST_MS_PER_INSTRUCTION;
   /** Base of the only hart. */
   #hart: number | undefined;
@@ -134,6 +140,12 @@ export class Translator {
     this.#compiler = undefined;
     if (this.#pending) this.#settle(this.#pending);
     this.#compiler = this.#options?.eager ? undefined : compiler;
+  }
+
+  /** Who translates the next batch, if not this thread. */
+  get #background(): BatchCompiler | undefined {
+    const { foreground = FOREGROUND_INSTRUCTIONS } = this.#options ?? {};
+    return this.#compiler?.isUsable && this.statistics.foreground >= foreground ? this.#compiler : undefined;
   }
 
   /** Address of the table of entries. */
@@ -214,9 +226,10 @@ export class Translator {
     if (this.#pending && !this.#settle(this.#pending)) return;
     if (this.#hot.size === 0 || !this.#options) return;
     if (!this.#options.eager && this.#hot.size < BATCH_LEAST && --this.#patience > 0) return;
-    this.#patience = PATIENCE;
+    const background = this.#background;
+    this.#patience = background ? PATIENCE.background : PATIENCE.foreground;
     const replaced = new Set(this.#stale);
-    const request = this.#request(replaced);
+    const request = this.#request(replaced, background ? Infinity : BREAK_MS / this.#msPerInstruction);
     if (request.places.length === 0) return;
     const pending = {
       request,
@@ -224,12 +237,12 @@ export class Translator {
       touched: new Map([...request.pages.keys()].map((page) => [page, 0n])),
       isWanted: true,
     };
-    if (this.#compiler?.isUsable) this.#translateBehind(this.#compiler, pending);
+    if (background) this.#translateBehind(background, pending);
     else this.#translateHere(pending);
   }
 
-  /** What is to be translated next, with all that has to be known for it. */
-  #request(replaced: Set<Region>): BatchRequest {
+  /** What is to be translated next, about so many instructions at most, with all that has to be known for it. */
+  #request(replaced: Set<Region>, most: number): BatchRequest {
     const pages = new Map<number, PageSource>();
     const places: Place[] = [];
     const chosen = [...this.#hot].slice(0, BATCH_LIMIT);
@@ -244,8 +257,7 @@ export class Translator {
       pages.set(page, source);
       places.push({ page, head });
     }
-    const isHere = !this.#compiler?.isUsable;
-    const room = isHere ? Math.min(BATCH_INSTRUCTIONS, BREAK_MS / this.#msPerInstruction) : BATCH_INSTRUCTIONS;
+    const room = Math.min(BATCH_INSTRUCTIONS, most);
     const memoryBytes = this.#memory.bytes.length, isChecked = this.#selfCheck !== undefined;
     const isShown = this.#watch.shown !== undefined;
     const { instructionSet } = this.#pages;
@@ -269,7 +281,9 @@ export class Translator {
     this.#install(pending, batch);
     this.statistics.longestMs = Math.max(this.statistics.longestMs, performance.now() - started);
     const instructions = batch.regions.reduce((sum, region) => sum + region.instructions, 0);
-    if (instructions > 0) this.#msPerInstruction = (this.#msPerInstruction + batch.milliseconds / instructions) / 2;
+    this.statistics.foreground += instructions;
+    this.#msPerInstruction = (this.#msPerInstruction * GUESS_INSTRUCTIONS + batch.milliseconds) /
+      (GUESS_INSTRUCTIONS + instructions);
   }
 
   #translateBehind(compiler: BatchCompiler, pending: Pending): void {

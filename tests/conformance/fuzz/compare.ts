@@ -87,7 +87,7 @@ const NAMES = [
 function start({ program, tier, straddles }: Case, isReference: boolean): Bench {
   const bench = new Bench(program.harts, at.BENCH_RAM_BYTES);
   const options = isReference ? undefined : translationIn(tier);
-  bench.hart.translate(options && { ...options, straddles });
+  bench.hart.translate(options && { ...options, straddles, foreground: 0 });
   if (!isReference && tier.translation?.threshold !== 1) bench.hart.translateBy(new SlowCompiler());
   bench.onAccess = ({ address }) => address * 0x9e3779b97f4a7c15n;
   bench.write(at.RAM, program.image);

@@ -8,7 +8,7 @@ import { assembler } from "../../../../machines/riscv/assemble.ts";
 import { Bench, RAM } from "../bare_metal.ts";
 
 const { zero, t0, t1, a0, a1 } = x;
-const TRANSLATION = { threshold: 10, limit: 64, eager: false };
+const TRANSLATION = { threshold: 10, limit: 64, foreground: 0, eager: false };
 
 /** Is ready when it is told to be. */
 class SlowCompiler implements BatchCompiler {
@@ -126,9 +126,21 @@ Deno.test("code that was compiled for another number of harts, or before a reset
 
 const FINISHER = 0x10_0000n, POWER_OFF = 0x5555n;
 
-/** Rounds of a loop, then power-off. */
-function program(rounds: bigint): Uint8Array {
+/** Instructions that are more than the harts' thread translates. */
+const WIDE = 6000;
+
+/** Perhaps 100 rounds of a wide loop; then rounds of a short one, and power-off. */
+function program(rounds: bigint, isWide = false): Uint8Array {
   const asm = assembler();
+  if (isWide) {
+    asm.li(a0, 100);
+    asm.label("wide");
+    for (let i = 0; i < WIDE; i++) asm.addi(a1, a1, 1);
+    asm.addi(a0, a0, -1);
+    asm.beqz(a0, "narrow");
+    asm.j("wide");
+    asm.label("narrow");
+  }
   asm.li(a0, rounds);
   asm.label("round");
   asm.mul(t0, a0, a0);
@@ -148,10 +160,11 @@ function program(rounds: bigint): Uint8Array {
 }
 
 Deno.test("with an instruction clock a machine that translates in a worker ends as one that interprets", async () => {
-  const bytes = program(20_000_000n);
+  const bytes = program(20_000_000n, true);
   const run = async (accelerator: "jit" | "interp") => {
     const machine = createVirt({
       accelerator,
+      translation: { threshold: 20 },
       ramBytes: 2 ** 25,
       instructionClock: { shift: 3, sleep: false },
       firmware: { name: "program", bytes },
@@ -159,13 +172,51 @@ Deno.test("with an instruction clock a machine that translates in a worker ends 
     const { reason } = await machine.run();
     const [hart] = machine.harts;
     const result = { reason, sum: hart?.readRegister(a1), instret: hart?.instret };
-    const made = machine.translation[0]?.made.regions;
+    const { translation: [translation] } = machine;
     machine.dispose();
-    return { result, made };
+    return { result, behind: translation && translation.made.instructions - translation.foreground };
   };
   const translated = await run("jit");
-  assert((translated.made ?? 0) > 0, "the worker's regions never came");
+  assert((translated.behind ?? 0) > 0, "the worker's regions never came");
   assertEquals(translated.result, (await run("interp")).result);
+});
+
+Deno.test("what little a short program translates is translated on the harts' thread, without a worker", async () => {
+  const firmware = { name: "program", bytes: program(1_000_000n) };
+  const machine = createVirt({ accelerator: "jit", ramBytes: 2 ** 25, firmware });
+  await machine.run();
+  const [translation] = machine.translation;
+  assert(translation && translation.foreground > 0);
+  assertEquals(translation.made.instructions, translation.foreground);
+  machine.dispose();
+});
+
+Deno.test("the first instructions are translated at once, and only then others in the background", () => {
+  const bench = new Bench(), compiler = new SlowCompiler();
+  bench.hart.translate({ ...TRANSLATION, foreground: 30 });
+  bench.hart.translateBy(compiler);
+  bench.load((asm) => {
+    for (const loop of ["first", "second", "third"]) {
+      asm.li(a0, 1000);
+      asm.label(loop);
+      for (let i = 0; i < 20; i++) asm.addi(a1, a1, 1);
+      asm.addi(a0, a0, -1);
+      asm.bnez(a0, loop);
+      asm.j(`behind ${loop}`);
+      asm.align(4096);
+      asm.label(`behind ${loop}`);
+    }
+    asm.label("end");
+    asm.j("end");
+  });
+  const { harts: [hart] } = bench;
+  while (hart && hart.readRegister(a1) < 40_000n) hart.run(300);
+  assertEquals(compiler.requests, 0, "two loops are not much more than 30 instructions");
+  while (hart && hart.readRegister(a1) < 60_000n) hart.run(300);
+  assertEquals(compiler.requests, 1);
+  const { made, foreground } = bench.hart.translation;
+  assertEquals(made.instructions, foreground);
+  bench.dispose();
 });
 
 Deno.test("without the permission to start a worker a machine translates on the harts' thread", async () => {
