@@ -106,7 +106,7 @@ export class Execution implements DecodedPageUsers {
       },
       decodeSingle: (base, word) => running().decodeSingle(base, word),
       breakpoint: (base) => running().breakpoint(base),
-      execute: (base, slot) => running().execute(base, unsigned(slot)),
+      execute: (base, slot, opcode) => running().execute(base, unsigned(slot), opcode),
       raise: (base, cause) => running().raise(base, cause),
       raiseIllegal: (base, slot) => running().raiseIllegal(base, unsigned(slot)),
       load: (base, bytes) => running().load(base, bytes),

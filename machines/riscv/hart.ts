@@ -368,9 +368,9 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     return at.RELOAD;
   }
 
-  execute(_base: number, slot: number): number {
-    const form = formOf(this.#execution.pages.writer.opcode(slot));
-    if (!form) throw new Error(`slot ${slot} holds no instruction`);
+  execute(_base: number, slot: number, opcode: number): number {
+    const form = formOf(opcode);
+    if (!form) throw new Error(`opcode ${opcode} is no instruction's`);
     const { semantics } = form.instruction;
     this.#isStale = false;
     this.#isExecuting = true;

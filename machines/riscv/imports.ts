@@ -21,8 +21,8 @@ const SIGNATURES = {
   logStore: ["i32", "i32"],
   /** (base) → CONTINUE, or RELOAD if the hart stops before the instruction at PC. */
   breakpoint: ["i32", "i32"],
-  /** (base, slot) → CONTINUE or RELOAD. A CSR or system instruction; PC is its address. */
-  execute: ["i32", "i32", "i32"],
+  /** (base, slot, opcode) → CONTINUE or RELOAD. A CSR or system instruction; PC is its address. */
+  execute: ["i32", "i32", "i32", "i32"],
   /** (base, cause): takes an exception at PC with TVAL. */
   raise: ["i32", "i32"],
   /** (base, slot): takes an illegal-instruction exception at PC. */

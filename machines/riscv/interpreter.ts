@@ -329,7 +329,7 @@ function execute(m: Machine, imports: HartImports): Statements {
   return [
     store.i32(m.base, readGlobal(m.flags), at.FFLAGS),
     ...keepOperands(m),
-    ...saved(m, [set(m.address, call(imports.execute, m.base, m.slot))]),
+    ...saved(m, [set(m.address, call(imports.execute, m.base, m.slot, m.opcode))]),
     writeGlobal(m.flags, i32.load(m.base, at.FFLAGS)),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(at.RELOAD))),
     ...advanceByLength(m, arrive(m)),

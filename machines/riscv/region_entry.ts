@@ -35,6 +35,8 @@ export function enterRegion(m: Machine, imports: HartImports, region: Prototype,
         )],
       ),
     ]),
+    // SUM may have changed.
+    set(m.tlb, i32.load(m.base, at.DATA_TLB)),
     set(
       m.skip,
       choose(i32.wrap_i64(i64.and(m.target, i64.const(INTERPRET))), i32.const(SKIP_NEXT), i32.const(JUST_LEFT)),

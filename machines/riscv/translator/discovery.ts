@@ -4,6 +4,7 @@
  */
 import { countOperands } from "../../wasm/rewrite.ts";
 import type { Decoded } from "../decode.ts";
+import { directCsr } from "../direct_csrs.ts";
 import type { Instruction } from "../instruction.ts";
 import { PAGE_BYTES } from "../layout.ts";
 import { hasStaticTarget } from "../opcodes.ts";
@@ -102,9 +103,10 @@ export function isReturn(decoded: Decoded): boolean {
   return decoded.rd === 0 && !hasStaticTarget(decoded.instruction) && isLink(decoded.rs1);
 }
 
-function isTranslated({ semantics: s }: Instruction): boolean {
+function isTranslated({ instruction: { semantics: s }, imm }: Decoded): boolean {
+  if (s.shape === "csr") return directCsr(imm) !== undefined;
   if (s.shape === "cacheBlock") return s.action === "zero";
-  return s.shape !== "csr" && (s.shape !== "system" || s.action === "fence" || s.action === "fence.i");
+  return s.shape !== "system" || s.action === "fence" || s.action === "fence.i";
 }
 
 /** Reads the instruction at an offset of a page, if it may be translated. */
@@ -195,7 +197,7 @@ class Discovery {
       if (!step) return;
       const { decoded } = step;
       const next = place + decoded.length;
-      if (!isTranslated(decoded.instruction)) {
+      if (!isTranslated(decoded)) {
         if (comesBack(decoded.instruction)) this.#entries.add(next), this.#queue.push(next);
         return;
       }
@@ -279,7 +281,7 @@ function leafSize(readStep: ReadStep, start: number): number | undefined {
   for (let offset = queue.pop(); offset !== undefined; offset = queue.pop()) {
     while (!known.has(offset)) {
       const step = readStep(offset);
-      if (!step || !isTranslated(step.decoded.instruction) || known.size >= LEAF_LIMIT) return undefined;
+      if (!step || !isTranslated(step.decoded) || known.size >= LEAF_LIMIT) return undefined;
       known.add(offset);
       const { decoded } = step;
       const { shape } = decoded.instruction.semantics;

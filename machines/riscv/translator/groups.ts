@@ -94,6 +94,8 @@ function joinOrBegin(step: Step, open: Open, members: Map<Step, Member>, apart: 
     }
   }
   const { rd, rs1, imm, instruction: { semantics: s } } = step.decoded;
+  // Behind a change of SUM other pages are accessible.
+  if (s.shape === "csr") open.clear();
   const known = open.get(rd);
   if (!known || ("file" in s && s.file === "f")) return;
   if (rd === rs1 && s.shape === "compute" && isSum(s.result)) known.moved += imm;

@@ -39,6 +39,8 @@ export interface Linkage {
   readonly follow: Callee;
   /** (base, address, page, table) → whether the table's entry for the address is now that of this page. */
   readonly refill: Callee;
+  /** (base, value) → whether sstatus was written: `status_code.ts`. */
+  readonly writeSstatus: Callee;
   /** (base): empties the windows. */
   readonly forget: Callee;
   /**

@@ -37,10 +37,11 @@ export function regionModule(
   const log = isChecked ? module.importFunction("logStore", { params: ["i32"] }) : undefined;
   const straddles = module.importFunction("straddles", { params: ["i32"] });
   const refill = module.importFunction("refill", { params: ["i32", "i64", "i64", "i32"], results: ["i32"] });
+  const writeSstatus = module.importFunction("writeSstatus", { params: ["i32", "i64"], results: ["i32"] });
   // Multiplications are the module's own, so that the engine can inline them.
   for (const [name, callee] of defineMultiply(module)) intrinsics.set(name, callee);
   const shared = { ...defineLinkage(module, hart), ...defineWindows(module, straddles, refill) };
-  const linkage = { flags, hart, log, refill, ...shared };
+  const linkage = { flags, hart, log, refill, writeSstatus, ...shared };
   const meaning = {
     operand: (name: string) => {
       throw new Error(`operand "${name}" was left unbound`);

@@ -167,7 +167,6 @@ export class RegionState {
         when(i64.ne(i64.load(this.base, at.WINDOWS_USED), i64.const(0)), [run(this.linkage.forget, this.base)]),
       ]),
       set(this.page, i64.and(this.pc, i64.const(-at.PAGE_BYTES))),
-      set(this.tlb, i32.load(this.base, at.DATA_TLB)),
       ...this.resume(),
     ];
   }
@@ -175,7 +174,12 @@ export class RegionState {
   /** Takes over what others count: behind a call, too. */
   resume(): Statements {
     const hasFloats = this.#among(-1n).some(({ local }) => local.type === "f64");
-    return [set(this.budget, i32.load(this.base, at.BUDGET)), ...(hasFloats ? this.settleFloats() : [])];
+    return [
+      set(this.budget, i32.load(this.base, at.BUDGET)),
+      // With SUM.
+      set(this.tlb, i32.load(this.base, at.DATA_TLB)),
+      ...(hasFloats ? this.settleFloats() : []),
+    ];
   }
 
   /** Takes over registers. */

@@ -16,7 +16,8 @@ export const bitOf = (file: File, number: number): bigint => 1n << BigInt(file =
 const OPERANDS = INSTRUCTIONS.map((instruction) => {
   const files = registerFiles(instruction);
   const names = layoutOf(instruction.format).operands.filter((operand) => operand !== "imm");
-  const read = names.filter((operand) => operand !== "rd").map((operand) => ({ operand, file: files[operand] }));
+  const isRead = (operand: string) => operand !== "rd" && (operand !== "rs1" || instruction.format !== "csri");
+  const read = names.filter(isRead).map((operand) => ({ operand, file: files[operand] }));
   return { read, written: names.includes("rd") ? files.rd : undefined };
 });
 

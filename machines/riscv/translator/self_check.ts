@@ -13,13 +13,14 @@ export class TranslationError extends Error {
 }
 
 /** The part of the hart's state that regions change. */
-const STATE_BYTES = at.CSR.mstatus;
+const STATE_BYTES = at.IDLE_COUNTERS;
 /** The parts of it that are compared, from one field to another (exclusive). Others are scratch. */
 const COMPARED: readonly (readonly [number, number])[] = [
   [at.X, at.SINK],
   [at.F, at.VALUE],
-  [at.FFLAGS, at.DATA_TLB],
+  [at.FFLAGS, at.LEVELS],
   [at.RESERVATION, at.CODE_MAP],
+  [at.CSR.mstatus, at.IDLE_COUNTERS],
 ];
 /** A store changes 8 bytes at most. */
 const STORE_BYTES = 8;
@@ -136,6 +137,7 @@ function nameOf(field: number): string {
     [at.FRM, "mstatus.FS, in the upper half, and frm"],
     [at.RESERVATION, "the reservation"],
     [at.RESERVED_VALUE, "the reserved value"],
+    [at.CSR.mstatus, "mstatus"],
   ];
   return names.find(([place]) => place === field)?.[1] ?? `field ${field.toString(16)}`;
 }

@@ -7,6 +7,7 @@ import { bound } from "./operands.ts";
 import { locate } from "./access.ts";
 import { accessOf, type Member } from "./groups.ts";
 import { zeroBlockCode } from "./block_code.ts";
+import { csrCode } from "./csr_code.ts";
 import type { Step } from "./discovery.ts";
 import { dirtyFloat, floatCode, type FloatUnit, requireFloat } from "./float_code.ts";
 import { asDouble, type RegionState } from "./region_state.ts";
@@ -44,6 +45,8 @@ export function stepCode(region: RegionState, step: Step, left: number, state: B
       return zeroBlockCode(region, step, left);
     case "float":
       return floatCode(region, step, s, left, state);
+    case "csr":
+      return csrCode(region, step, s, left, state);
     case "system":
       // Fences: stores are seen at once, and decoded and translated code follows them.
       return [];
