@@ -21,7 +21,6 @@ import { informJit } from "./logs/jit_information.ts";
 import { symbolsOf } from "./loader/boot_symbols.ts";
 import { chosenNode, DeviceTreeError, text, writeDeviceTree } from "./loader/flattened_device_tree.ts";
 import { ImageError } from "./loader/part.ts";
-import { createDemonstration, withEndOfTransmission } from "./virt/demonstration/run.ts";
 import { describeVirt } from "./virt/device_tree.ts";
 import type { VirtOptions } from "./virt/options.ts";
 import { createVirt, MachineError, type VirtMachine } from "./virt/machine.ts";
@@ -111,8 +110,9 @@ async function withBackends<T>(use: (backends: OpenBackends) => T | Promise<T>):
   }
 }
 
-function runDemonstration(io: Partial<CommandLineIo>): Promise<number> {
-  return runOnTerminal(
+async function runDemonstration(io: Partial<CommandLineIo>): Promise<number> {
+  const { createDemonstration, withEndOfTransmission } = await import("./virt/demonstration/run.ts");
+  return await runOnTerminal(
     io,
     (terminalFor) => createDemonstration(terminalFor(withEndOfTransmission(terminalStreams(io)), false)),
   );

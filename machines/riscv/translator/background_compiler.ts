@@ -2,7 +2,7 @@
  * Translates batches in a worker, so that the thread that runs the harts only installs them. Where workers are not
  * allowed to be (they need permission to read their files) there is none.
  */
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import type { MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import type { BatchRequest, CompiledBatch } from "./batch.ts";
 
 /** Compiles elsewhere, one request at a time. */
@@ -22,20 +22,19 @@ export interface WorkerStart {
   readonly signal: Int32Array<SharedArrayBuffer>;
 }
 
+/** A worker that was started. */
+interface Running {
+  readonly worker: Worker;
+  readonly port: MessagePort;
+  readonly receive: typeof receiveMessageOnPort;
+}
+
 export class BackgroundCompiler implements BatchCompiler {
   /** Started by the first request: many machines never have one, and a worker takes longer than all the rest of them. */
-  #worker: Worker | undefined;
-  readonly #port: MessagePort;
-  readonly #start: WorkerStart;
+  #running: Running | undefined;
   /** Asked instead of the port, which takes a thousand times as long; and neither needs a turn of the event loop. */
   readonly #signal: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(4));
   #isUsable = true;
-
-  constructor() {
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    this.#start = { port: port2, signal: this.#signal };
-  }
 
   get isUsable(): boolean {
     return this.#isUsable;
@@ -43,25 +42,30 @@ export class BackgroundCompiler implements BatchCompiler {
 
   begin(request: BatchRequest): void {
     try {
-      this.#worker ??= this.#startWorker();
-      this.#port.postMessage(request);
+      this.#running ??= this.#start();
+      this.#running.port.postMessage(request);
     } catch {
       this.dispose();
     }
   }
 
-  #startWorker(): Worker {
-    const worker = startWorker(new URL("./batch_worker.ts", import.meta.url));
+  #start(): Running {
+    // Imported above, threads would take every machine 6 ms to start.
+    const threads = globalThis.process.getBuiltinModule("node:worker_threads");
+    const worker = startWorker(threads.Worker, new URL("./batch_worker.ts", import.meta.url));
     worker.on("error", () => this.dispose());
     // A machine that was forgotten must not keep the process alive.
     worker.unref();
-    worker.postMessage(this.#start, [this.#start.port]);
-    return worker;
+    const { port1, port2 } = new threads.MessageChannel();
+    const start: WorkerStart = { port: port2, signal: this.#signal };
+    worker.postMessage(start, [port2]);
+    return { worker, port: port1, receive: threads.receiveMessageOnPort };
   }
 
   take(): CompiledBatch | undefined {
-    if (Atomics.load(this.#signal, 0) === 0) return undefined;
-    const received: { readonly message: CompiledBatch } | undefined = receiveMessageOnPort(this.#port);
+    if (!this.#running || Atomics.load(this.#signal, 0) === 0) return undefined;
+    const { port, receive } = this.#running;
+    const received: { readonly message: CompiledBatch } | undefined = receive(port);
     if (received) Atomics.store(this.#signal, 0, 0);
     return received?.message;
   }
@@ -69,9 +73,8 @@ export class BackgroundCompiler implements BatchCompiler {
   dispose(): void {
     if (!this.#isUsable) return;
     this.#isUsable = false;
-    this.#port.close();
-    this.#start.port.close();
-    void this.#worker?.terminate();
+    this.#running?.port.close();
+    void this.#running?.worker.terminate();
   }
 }
 
@@ -79,7 +82,7 @@ export class BackgroundCompiler implements BatchCompiler {
 const NO_VARIABLES = {};
 
 /** Only files can be named as they are; for those a missing permission is thrown at once. */
-function startWorker(module: URL): Worker {
-  if (module.protocol === "file:") return new Worker(module, { env: NO_VARIABLES });
-  return new Worker(`import(${JSON.stringify(module.href)})`, { eval: true, env: NO_VARIABLES });
+function startWorker(Thread: typeof Worker, module: URL): Worker {
+  if (module.protocol === "file:") return new Thread(module, { env: NO_VARIABLES });
+  return new Thread(`import(${JSON.stringify(module.href)})`, { eval: true, env: NO_VARIABLES });
 }
