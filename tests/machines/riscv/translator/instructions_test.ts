@@ -10,6 +10,8 @@ const FEW: Tier = { ...SMALL_CACHE, name: "in a cache of 16 regions", translatio
 const JIT: Tier = { name: "translated when hot", accelerator: "jit" };
 /** So often that all loops get hot. */
 const HOT = 200;
+/** Instructions between two looks at what is hot. */
+const STRETCH = 5000;
 /** More than the program takes once. */
 const MOST = 20_000_000;
 
@@ -28,7 +30,7 @@ function run(options: LoopOptions, tier?: Tier): Outcome {
     load((address, bytes) => bench.write(address, bytes), options);
     bench.hart.reset({ pc: 0x8000_0000n });
     bench.hart.setInterrupt(7, 1);
-    for (let ran = 0; !bench.hart.waiting && ran < MOST * options.repeats;) ran += bench.hart.run(100_000);
+    for (let ran = 0; !bench.hart.waiting && ran < MOST * options.repeats;) ran += bench.hart.run(STRETCH);
     assert(bench.hart.waiting, `did not end: pc ${bench.hart.pc.toString(16)}`);
     const { buffer } = bench.memory.memory;
     const part = (at: number, bytes: number) =>
