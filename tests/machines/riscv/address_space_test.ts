@@ -20,11 +20,19 @@ import {
   createOwner,
   createRam,
   createRom,
+  createRomDevice,
   ramOf,
 } from "../../../systems/create_region.ts";
-import { addSubregion, delSubregion, setAddress, setAliasOffset, setEnabled } from "../../../systems/topology.ts";
+import {
+  addSubregion,
+  delSubregion,
+  setAddress,
+  setAliasOffset,
+  setEnabled,
+  setRomd,
+} from "../../../systems/topology.ts";
 
-const { zero, t0, t1, t2, a0, a1, a2, s0, s1 } = x;
+const { zero, t0, t1, t2, a0, a1, a2, s0, s1, s2 } = x;
 const RAM = 0x8000_0000, RAM_BYTES = 0x10_0000;
 const WINDOW = 0x4000_0000, SWITCH = 0x1000_0000;
 
@@ -282,6 +290,57 @@ Deno.test("moving windows and alias offsets are followed", () => {
   bytes[0x2400] = 8;
   m.hart.run(1000);
   assertEquals([a0, a1, t2, a2].map((n) => m.hart.readRegister(n)), [7n, 8n, 8n, 5n]);
+  m.dispose();
+});
+
+Deno.test("a ROM device that is read through its handlers now and then gives its code and data so", () => {
+  const m = machine();
+  const memoryCode = assembler(), handlerCode = assembler();
+  for (const [asm, step] of [[memoryCode, 1], [handlerCode, 100]] as const) {
+    asm.addi(a1, a1, step);
+    asm.ret();
+  }
+  const shown = new DataView(handlerCode.finish().bytes.buffer.slice(0));
+  const board = createOwner(m.world, { name: "flash", owner: m.owner, device: true });
+  const flash = createRomDevice(m.world, {
+    name: "flash",
+    size: 0x1000,
+    owner: board,
+    memory: m.memory,
+    state: {},
+    ops: {
+      read: (_state, offset) => offset < shown.byteLength ? shown.getUint8(offset) : 7,
+      write: () => {},
+      impl: { max: 1 },
+    },
+  });
+  addSubregion(m.world, m.system, WINDOW, flash);
+  ramOf(m.world, flash).bytes.fill(1);
+  ramOf(m.world, flash).bytes.set(memoryCode.finish().bytes);
+  m.actions.onAccess = (value) => setRomd(m.world, flash, (value & 16) !== 0);
+  const rounds = 160;
+  m.start((asm) => {
+    asm.li(s0, WINDOW);
+    asm.li(s1, SWITCH);
+    asm.li(a0, rounds);
+    asm.label("round");
+    asm.jalr(x.ra, 0, s0);
+    asm.lbu(t0, 0x100, s0);
+    asm.lbu(t1, 0x101, s0);
+    asm.add(s2, s2, t0);
+    asm.add(s2, s2, t1);
+    asm.addi(a0, a0, -1);
+    asm.andi(t0, a0, 15);
+    asm.bnez(t0, "round");
+    asm.sw(a0, 0, s1);
+    asm.bnez(a0, "round");
+    endingHandler(asm);
+  });
+  m.hart.run(10_000);
+  // Of ten times sixteen rounds, those from 128, 96, 64 and 32 on are by its handlers.
+  const [memoryRounds, handlerRounds] = [6n * 16n, 4n * 16n];
+  const wanted = [0n, memoryRounds + 100n * handlerRounds, 2n * memoryRounds + 14n * handlerRounds];
+  assertEquals([a2, a1, s2].map((n) => m.hart.readRegister(n)), wanted);
   m.dispose();
 });
 

@@ -3,42 +3,17 @@ import type { Assembler } from "../../../machines/riscv/assemble.ts";
 import { M_MODE, type Mode, S_MODE, U_MODE } from "../../../machines/riscv/hart_state.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { Bench, DEVICE, NOWHERE, RAM } from "./bare_metal.ts";
+import { PTE, ROOT, Tables } from "./page_tables.ts";
 
 const { t0, t1, a0, a1, a2, a3, a4, s0 } = x;
-const V = 1n, R = 2n, W = 4n, X = 8n, U = 16n, A = 64n, D = 128n;
+const { V, R, W, X, U, A, D } = PTE;
 const SUM = 1n << 18n, MXR = 1n << 19n, MPRV = 1n << 17n;
 
-const ROOT = RAM + 0x10_0000n;
 /** Where programs and data of these tests are seen. */
 const CODE = 0x1_0000_0000n, DATA = 0x1_0001_0000n;
 /** Shares no table with them but the root. */
 const FAR = DATA + (1n << 34n);
 const DATA_PAGE = RAM + 0x8_0000n;
-
-/** Builds page tables in RAM. */
-class Tables {
-  #next = ROOT + 0x1000n;
-
-  constructor(readonly bench: Bench, readonly levels = 3) {}
-
-  /** Maps a page of level `level` (0: 4 KiB, 1: 2 MiB …) and gives the address of its entry. */
-  map(va: bigint, pa: bigint, flags: bigint, level = 0): bigint {
-    let table = ROOT;
-    for (let at = this.levels - 1; at > level; at--) {
-      const entry = table + (va >> BigInt(12 + 9 * at) & 511n) * 8n;
-      let pte = this.bench.peek(entry);
-      if (pte === 0n) {
-        pte = this.#next >> 2n | V;
-        this.#next += 0x1000n;
-        this.bench.poke(entry, pte);
-      }
-      table = (pte >> 10n) << 12n;
-    }
-    const entry = table + (va >> BigInt(12 + 9 * level) & 511n) * 8n;
-    this.bench.poke(entry, pa >> 2n | flags | V);
-    return entry;
-  }
-}
 
 interface Setup {
   readonly mode?: Mode;

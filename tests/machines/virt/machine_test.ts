@@ -8,6 +8,7 @@ import { registerListener, unregisterListener } from "../../../systems/address_s
 import { ImageError } from "../../../machines/loader/part.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { createVirt, MachineError } from "../../../machines/virt/machine.ts";
+import { TIERS } from "../riscv/tiers.ts";
 import { soak } from "./soak.ts";
 import { FAIL, finish, POWER_OFF, program, RAM, RESET, runToEnd, send, sendHex, sendText, UART } from "./program.ts";
 
@@ -85,6 +86,52 @@ Deno.test("a reboot resets the devices", async () => {
   });
   assertEquals((await runToEnd({ kernel })).output, "00");
 });
+
+/** Sums up in a loop, changes the loop and sums up once more, and reboots; what it was loaded as runs again then. */
+const changing = program((asm) => {
+  asm.la(x.s1, "step");
+  asm.li(x.s2, 2);
+  asm.label("sum");
+  asm.li(x.a0, 0);
+  asm.li(x.a1, 400);
+  asm.label("round");
+  asm.label("step");
+  asm.addi(x.a0, x.a0, 1);
+  asm.call("leaf");
+  asm.addi(x.a1, x.a1, -1);
+  asm.bnez(x.a1, "round");
+  for (const shift of [8, 0]) {
+    asm.srli(x.t1, x.a0, shift);
+    send(asm, x.t1);
+  }
+  // Adds 2 from here on.
+  asm.lw(x.t1, 0, x.s1);
+  asm.li(x.t0, 3 << 20);
+  asm.xor(x.t1, x.t1, x.t0);
+  asm.sw(x.t1, 0, x.s1);
+  asm.fence_i();
+  asm.addi(x.s2, x.s2, -1);
+  asm.bnez(x.s2, "sum");
+  asm.li(x.s0, RAM + 0x10_0000);
+  asm.lw(x.a0, 0, x.s0);
+  asm.addi(x.a0, x.a0, 1);
+  asm.sw(x.a0, 0, x.s0);
+  asm.li(x.t1, 3);
+  asm.beq(x.a0, x.t1, "off");
+  finish(asm, RESET);
+  asm.label("off");
+  finish(asm, POWER_OFF);
+  asm.label("leaf");
+  asm.ret();
+});
+
+for (const { name, accelerator, translation } of TIERS) {
+  Deno.test(`a reboot undoes what code has become, ${name}`, async () => {
+    const { output } = await runToEnd({ kernel: changing, accelerator, ...(translation && { translation }) });
+    const sums = Array.from({ length: 6 }, (_, i) => output.charCodeAt(2 * i) << 8 | output.charCodeAt(2 * i + 1));
+    assertEquals(sums, [400, 800, 400, 800, 400, 800]);
+  });
+}
 
 Deno.test("where reboots are not allowed the machine stops at the first, with status 0", async () => {
   const { exit, output } = await runToEnd({ kernel: rebooting, rebootAllowed: false });

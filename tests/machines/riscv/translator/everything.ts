@@ -10,6 +10,7 @@ export async function testEverythingIn(tier: Tier): Promise<void> {
   await import("../execute_test.ts");
   await import("../features_test.ts");
   await import("../hostile_test.ts");
+  await import("../hot_changes_test.ts");
   await import("../page_permissions_test.ts");
   await import("../paging_test.ts");
   await import("../pmp_test.ts");
