@@ -4,7 +4,7 @@
  */
 import { decode } from "../decode.ts";
 import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
-import { discover, type End, entriesOf, isCall, isReturn, type Shape, stepsOf } from "./discovery.ts";
+import { callOf, discover, type End, entriesOf, isCall, isReturn, type Shape, stepsOf } from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
 import type { PageHints } from "./hints.ts";
 import { regionModule } from "./region_module.ts";
@@ -13,7 +13,7 @@ import { regionModule } from "./region_module.ts";
 export interface BatchRequest {
   /** By the address of the decoded page. */
   readonly pages: ReadonlyMap<number, PageSource>;
-  /** What to translate, most urgent first. */
+  /** What to translate. */
   readonly places: readonly Place[];
   /** Instructions from which on no further place is begun. */
   readonly room: number;
@@ -47,6 +47,8 @@ export interface PageSource extends PageHints {
 export interface RegionPlan extends Place {
   /** Where it is entered, in the order of the function's ordinals. */
   readonly entries: readonly number[];
+  /** Where its blocks begin, but for those of callees. */
+  readonly blocks: readonly number[];
   /** Its jumps by register. */
   readonly jumps: readonly number[];
   /** The 64-byte pieces of the page that it was made from. */
@@ -88,14 +90,18 @@ export function compileBatch(request: BatchRequest): CompiledBatch {
 }
 
 function translateBatch(request: BatchRequest): Batch {
-  const { pages, places, instructionSet, memoryBytes, hart, isChecked } = request;
+  const { pages, instructionSet, memoryBytes, hart, isChecked } = request;
+  // Of the places in one function, the first is likely to lead to the others.
+  const places = request.places.toSorted((a, b) => a.page - b.page || a.head - b.head);
   const taken = new Map([...pages].map(([page, { entries }]) => [page, new Set(entries)]));
   const shapes: Shape[] = [];
+  /** Slots of places in regions of this batch: control came there when there was none. */
+  const isCovered = new Set<number>();
   let { room } = request, next = 0;
   for (; next < places.length && room > 0; next++) {
     const { page, head } = places[next] as Place;
     const source = pages.get(page), isTaken = taken.get(page);
-    if (!source || !isTaken || isTaken.has(head)) continue;
+    if (!source || !isTaken || isTaken.has(head) || isCovered.has(slotOf({ page, head }))) continue;
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
     const readStep = stepsOf(view, (word) => decode(word, instructionSet), source.stops);
     const shape = discover(page, readStep, head, {
@@ -108,7 +114,7 @@ function translateBatch(request: BatchRequest): Batch {
     shapes.push(shape);
     for (const { count } of shape.blocks) room -= count;
     for (const { place } of entriesOf(shape)) isTaken.add(place);
-    for (const { end } of shape.blocks) if (end.kind === "jump") { for (const place of end.seen) isTaken.add(place); }
+    for (const head of headsOf(shape)) isCovered.add(slotOf({ page, head }));
   }
   const bytes = shapes.length > 0 ? regionModule(shapes, memoryBytes, hart, isChecked) : undefined;
   const shown = request.isShown && bytes && { module: bytes, code: shapes.map((shape) => codeOf(shape, pages)) };
@@ -138,10 +144,16 @@ function planOf(shape: Shape): RegionPlan {
     page: shape.page,
     head: shape.blocks[0]?.place ?? 0,
     entries: entriesOf(shape).map(({ place }) => place),
+    blocks: headsOf(shape),
     jumps: shape.blocks.flatMap(({ end }) => isByRegister(end) ? [end.step.offset] : []),
     granules,
     instructions,
   };
+}
+
+/** Where the blocks of a region begin, but for those of callees. */
+function headsOf({ blocks }: Shape): number[] {
+  return blocks.flatMap(({ place }) => callOf(place) === 0 ? [place] : []);
 }
 
 function isByRegister(end: End): end is Extract<End, { kind: "jump" }> {

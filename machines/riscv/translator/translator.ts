@@ -327,6 +327,7 @@ export class Translator {
         continue;
       }
       if (this.#cache.size >= limit) this.#cache.makeRoom();
+      this.#cool(plan);
       this.#cache.add(made, plan, exports[`region${i}`] as RegionFunction);
     }
     const took = performance.now() - started;
@@ -339,6 +340,17 @@ export class Translator {
     const logStore = (address: number) => this.#selfCheck?.log(address >>> 0);
     const straddles = (slot: number) => this.#split(slot);
     return { env: { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore, straddles } };
+  }
+
+  /** Control came often to the blocks of a region as long as there was none: from here on that is counted anew. */
+  #cool({ page, blocks }: RegionPlan): void {
+    const awaited = new Set([...this.#stale].map(slotOf));
+    for (const head of blocks) {
+      const slot = slotOf({ page, head });
+      if (awaited.has(slot)) continue;
+      this.#hot.delete(slot);
+      this.#pages.writer.forgetCount(slot);
+    }
   }
 
   /** Its code changed meanwhile: what is there now is counted anew. */
