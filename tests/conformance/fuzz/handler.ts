@@ -47,6 +47,12 @@ export function handlers({ dumps }: HandlerOptions): Uint8Array {
   if (room < 0) throw new RangeError("the machine's handler is too long");
   asm.space(room);
   asm.csrw("sscratch", t0);
+  // An interrupt comes no more before a service enables it.
+  asm.csrr(t0, "scause");
+  asm.bge(t0, zero, "exception");
+  asm.csrw("sie", zero);
+  asm.j("skipped");
+  asm.label("exception");
   asm.csrr(t0, "sepc");
   asm.addi(t0, t0, 2);
   asm.csrw("sepc", t0);

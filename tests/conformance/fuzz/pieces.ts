@@ -22,15 +22,12 @@ import * as at from "./layout.ts";
 const { zero, ra, sp, gp, tp, t0, t1, t2, s0, a0, a1, a2, a3, a4, a5, s2, s3 } = x;
 const BRANCH = shaped("branch"), FLOAT = shaped("float"), ATOMIC = shaped("atomic");
 const FLAGS = [0x001, 0x002, 0x003] as const;
-const SCRATCH = [...FLAGS, 0x140] as const;
+const SCRATCH = [...FLAGS, 0x140, 0x141, 0x142, 0x143] as const;
 const COUNTS = [0xc00, 0xc02, 0xb00, 0xb02] as const;
 const PRIVILEGED = [
   ...SCRATCH,
   ...COUNTS,
   0x100,
-  0x141,
-  0x142,
-  0x143,
   0x104,
   0x144,
   0x106,
@@ -39,7 +36,7 @@ const PRIVILEGED = [
   0x342,
   0x344,
 ] as const;
-const MPRV = 1 << 17;
+const MPRV = 1 << 17, SUM = 1 << 18, SSTATUS = 0x100;
 
 /** One piece after the other, then a return. */
 export function writePieces(pieces: Pieces, current: number): void {
@@ -290,6 +287,45 @@ const system: Writer = ({ asm, random, isPortable }) => {
   else asm.fence("rw", "rw");
 };
 
+/**
+ * In supervisor mode, users' pages: seen for a while in each round of a loop, by accesses here and in a function that is
+ * called. Elsewhere what should make them seen does nothing, or traps.
+ */
+const userPages: Writer = (pieces, depth) => {
+  const { asm, random } = pieces;
+  const counter = COUNTERS[depth] ?? ROUNDS;
+  const head = fresh(pieces), leaf = fresh(pieces), start = fresh(pieces);
+  const accesses = () => {
+    for (let i = 1 + random.below(3); i > 0; i--) instruction(pieces, MEMORY);
+  };
+  const change = (isSeen: boolean) => {
+    asm.li(t0, isSeen || random.chance(0.5) ? SUM : random.pick([SUM | 2, SUM | 3 << 13, SUM | 1 << 19]));
+    if (isSeen) asm.csrrs(random.pick([zero, t1]), SSTATUS, t0);
+    else asm.csrrc(random.pick([zero, t1]), SSTATUS, t0);
+  };
+  pieces.calls++;
+  asm.mv(a5, ra);
+  asm.j(start);
+  asm.label(leaf);
+  accesses();
+  if (random.chance(0.3)) change(random.chance(0.5));
+  asm.ret();
+  asm.label(start);
+  asm.li(counter, 1 + random.below(30));
+  asm.label(head);
+  accesses();
+  change(true);
+  accesses();
+  if (random.chance(0.5)) asm.jal(ra, leaf);
+  if (random.chance(0.8)) change(false);
+  accesses();
+  asm.addi(counter, counter, -1);
+  asm.andi(counter, counter, 63);
+  beImpatient(pieces);
+  asm.bnez(counter, head);
+  asm.mv(ra, a5);
+};
+
 /** In machine mode, data of another space; elsewhere three illegal instructions. */
 const borrowed: Writer = (pieces) => {
   const { asm, random } = pieces;
@@ -334,6 +370,7 @@ const WRITERS: readonly (readonly [number, Writer, Theme?])[] = [
   [6, csrs],
   [7, system, "changes"],
   [2, borrowed],
+  [5, userPages, "changes"],
   [4, compressed],
   [1, noise],
   [4, pointer],

@@ -197,6 +197,8 @@ export function initialState(program: Program, hart: number) {
     [0x306, 7n],
     [0x106, 7n],
     [0x304, 0xaaan],
+    // Nothing interrupts the peer but the timer that ends the program.
+    [0x303, !program.isPortable && random.chance(0.5) ? 0x222n : 0n],
     [0x300, 0x2000n],
   ];
   return { registers, csrs };
