@@ -267,7 +267,9 @@ export function maybeSuperpage(base: Local, va: Local, shift: Expr): Expr {
   return i32.and(i32.shr_u(byte, i32.and(granule, i32.const(7))), i32.const(1));
 }
 
+/** By multiplication: where kernels map memory, the lower bits of granules are those of programs. */
 function superpageGranule(va: Expr, shift: Expr): Expr {
-  const mixed = i64.add(i64.shr_u(va, shift), i64.mul(shift, i64.const(977)));
-  return i32.and(i32.wrap_i64(mixed), i32.const(at.SUPERPAGE_BITS - 1));
+  const granule = i64.add(i64.shr_u(va, shift), shift);
+  const mixed = i64.mul(granule, i64.const(0x9e37_79b9_7f4a_7c15n - 2n ** 64n));
+  return i32.wrap_i64(i64.shr_u(mixed, i64.const(64 - Math.log2(at.SUPERPAGE_BITS))));
 }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Assembler } from "../../../machines/riscv/assemble.ts";
+import { executionOf } from "../../../machines/riscv/execution.ts";
 import { M_MODE, type Mode, S_MODE, U_MODE } from "../../../machines/riscv/hart_state.ts";
 import { x } from "../../../machines/riscv/registers.ts";
 import { Bench, DEVICE, NOWHERE, RAM } from "./bare_metal.ts";
@@ -187,6 +188,33 @@ Deno.test("a superpage maps all of its bytes, and a fence at any of its addresse
   });
   assertEquals(bench.hart.readRegister(a0), 99n);
   assertEquals(outcome(bench), { cause: 13n, value: BigInt.asUintN(64, far + 0x5_0000n) });
+});
+
+Deno.test("a fence at a program's address spares all others where a kernel maps memory by large pages", () => {
+  // The first addresses of its half of Sv39, Sv48 and Sv57.
+  for (const [levels, far] of [[3, -1n << 38n], [4, -1n << 47n], [5, -1n << 56n]] as const) {
+    const bench = run((asm) => {
+      asm.li(s0, far);
+      for (let i = 0; i < 4; i++) {
+        asm.ld(a0, 0, s0);
+        asm.li(t0, 1n << 21n);
+        asm.add(s0, s0, t0);
+      }
+      asm.ecall();
+    }, {
+      levels,
+      map: (tables) => {
+        for (let i = 0n; i < 4n; i++) tables.map(BigInt.asUintN(64, far + (i << 21n)), RAM, R | A, 1);
+      },
+    });
+    assertEquals(outcome(bench), ECALL_S);
+    const { fenceAddress } = executionOf(bench.memory).exports;
+    const drops = (address: bigint) => fenceAddress(bench.hart.base, address) !== 0;
+    assertEquals(drops(far + (1n << 21n)), true);
+    // Where programs begin.
+    const pages = Array.from({ length: 8 }, (_, i) => BigInt(i) << 21n);
+    assertEquals(pages.filter(drops), [], `with ${levels} levels`);
+  }
 });
 
 Deno.test("a fence for one address makes a changed entry count", () => {
