@@ -18,8 +18,25 @@ export const SMALL_CACHE: Tier = {
   translation: { threshold: 1, regions: 3 },
 };
 export const CHECKED: Tier = { name: "checked", accelerator: "check", translation: { threshold: 1 } };
+/** As machines are by default: what is hot, by a worker where there is one. */
+export const JIT: Tier = { name: "translated when hot", accelerator: "jit" };
 
-export const TIERS: readonly Tier[] = [INTERPRETED, AT_ONCE, SMALL_CACHE, CHECKED];
+/** The short form of suites leaves out what takes long and rarely finds more: `deno task tiers` does not. */
+export const isLong = Deno.env.get("FREEHOLD_TIERS") === "all";
+const CHECKED_IN_SMALL_CACHE: Tier = {
+  name: "checked in a small cache",
+  accelerator: "check",
+  translation: { threshold: 2, regions: 4 },
+};
+export const SOON: Tier = { name: "translated soon", accelerator: "jit", translation: { threshold: 20 } };
+
+export const TIERS: readonly Tier[] = [
+  INTERPRETED,
+  AT_ONCE,
+  SMALL_CACHE,
+  CHECKED,
+  ...(isLong ? [JIT, SOON, CHECKED_IN_SMALL_CACHE] : []),
+];
 
 /** For programs that run so long that in a smaller cache they would hardly do anything but be translated. */
 const SHORT_CACHE: Tier = {
@@ -27,7 +44,14 @@ const SHORT_CACHE: Tier = {
   accelerator: "jit",
   translation: { threshold: 5, regions: 16 },
 };
-export const TIERS_FOR_PROGRAMS: readonly Tier[] = [INTERPRETED, AT_ONCE, SHORT_CACHE, CHECKED];
+export const TIERS_FOR_PROGRAMS: readonly Tier[] = [
+  INTERPRETED,
+  JIT,
+  AT_ONCE,
+  SHORT_CACHE,
+  CHECKED,
+  ...(isLong ? [SOON, SMALL_CACHE, CHECKED_IN_SMALL_CACHE] : []),
+];
 
 /** For a hart without a machine; nothing if it is to interpret. */
 export function translationIn({ accelerator, translation = {} }: Tier): TranslatorOptions | undefined {

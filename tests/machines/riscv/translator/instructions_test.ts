@@ -2,12 +2,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { INSTRUCTIONS } from "../../../../machines/riscv/table.ts";
 import { Bench, DEVICE } from "../bare_metal.ts";
-import { AT_ONCE, CHECKED, SMALL_CACHE, type Tier, translationIn } from "../tiers.ts";
+import { AT_ONCE, CHECKED, isLong, JIT, SMALL_CACHE, SOON, type Tier, translationIn } from "../tiers.ts";
 import { AT, load, type LoopOptions, RAM_BYTES, RESULT_BYTES } from "./instruction_loops.ts";
 
 /** A few for each loop, so that all of them go again. */
 const FEW: Tier = { ...SMALL_CACHE, name: "in a cache of 16 regions", translation: { threshold: 1, regions: 16 } };
-const JIT: Tier = { name: "translated when hot", accelerator: "jit" };
 /** So often that all loops get hot. */
 const HOT = 200;
 /** Instructions between two looks at what is hot. */
@@ -80,5 +79,6 @@ function testIn(tiers: readonly Tier[], options: LoopOptions): void {
 }
 
 testIn([AT_ONCE, CHECKED], { isCompressed: false, repeats: 1 });
-testIn([AT_ONCE, FEW], { isCompressed: true, repeats: 1 });
+testIn([AT_ONCE, FEW, ...(isLong ? [CHECKED, SMALL_CACHE] : [])], { isCompressed: true, repeats: 1 });
 testIn([JIT], { isCompressed: false, repeats: HOT });
+if (isLong) testIn([JIT, SOON], { isCompressed: true, repeats: 4 * HOT });
