@@ -35,6 +35,6 @@ Deno.test({
       if (ended) finished++;
       compared += traps;
     }
-    assert(2 * finished > PEER_SEEDS && compared > 100 * PEER_SEEDS, `${finished} ended, ${compared} traps`);
+    assert(4 * finished > PEER_SEEDS && compared > 100 * PEER_SEEDS, `${finished} ended, ${compared} traps`);
   },
 });
