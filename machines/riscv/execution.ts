@@ -5,6 +5,7 @@
 import type { GuestMemory } from "../../ecs/ram_block.ts";
 import { DecodedPages, decodedPagesBytes, type DecodedPageUsers } from "./decoded_pages.ts";
 import { ALL_FEATURES, type HartFeatures, instructionSet } from "./features.ts";
+import { createFloatUnit, type FloatUnit } from "./float_unit.ts";
 import type { HartImportFunctions } from "./imports.ts";
 import { type InterpreterExports, interpreterModule } from "./interpreter.ts";
 import type { HartState } from "./hart_state.ts";
@@ -24,7 +25,7 @@ export interface RunningHart extends
   WatchedHart,
   Omit<
     { readonly [N in keyof HartImportFunctions]: HartImportFunctions[N] },
-    "decodeRun" | "heat" | "dropRegions" | "checkRegion" | "createPage" | "retirePage" | "walked"
+    "decodeRun" | "firstFloat" | "heat" | "dropRegions" | "checkRegion" | "createPage" | "retirePage" | "walked"
   > {
   readonly base: number;
   readonly state: HartState;
@@ -71,6 +72,7 @@ export class Execution implements DecodedPageUsers {
   readonly #harts: Set<RunningHart> = new Set();
   readonly #memory: GuestMemory;
   readonly #watch: ExecutionWatch;
+  #floats: FloatUnit | undefined;
   #running: RunningHart | undefined;
   #last: RunningHart | undefined;
 
@@ -107,6 +109,7 @@ export class Execution implements DecodedPageUsers {
       decodeSingle: (base, word) => running().decodeSingle(base, word),
       breakpoint: (base) => running().breakpoint(base),
       execute: (base, slot, opcode) => running().execute(base, unsigned(slot), opcode),
+      firstFloat: (base, slot, opcode) => this.#floatUnit().step(base, slot, opcode),
       raise: (base, cause) => running().raise(base, cause),
       raiseIllegal: (base, slot) => running().raiseIllegal(base, unsigned(slot)),
       load: (base, bytes) => running().load(base, bytes),
@@ -125,6 +128,7 @@ export class Execution implements DecodedPageUsers {
     });
     // The generator defines exactly these exports.
     this.exports = instance.exports as unknown as InterpreterExports;
+    this.translator.table.set(at.FLOAT_UNIT, this.exports.firstFloat);
   }
 
   add(hart: RunningHart): void {
@@ -139,7 +143,16 @@ export class Execution implements DecodedPageUsers {
 
   /** Chooses the tiers: with options code that is run often is translated, without them it never is. */
   translate(options: TranslatorOptions | undefined): void {
-    this.translator.configure(options, this.exports);
+    this.translator.configure(options, this.exports, () => this.#floatUnit());
+  }
+
+  /** The floating-point unit, which is made by the first who asks for it. */
+  #floatUnit(): FloatUnit {
+    if (this.#floats === undefined) {
+      this.#floats = createFloatUnit(this.#memory.memory, this.exports.flags);
+      this.translator.table.set(at.FLOAT_UNIT, this.#floats.step);
+    }
+    return this.#floats;
   }
 
   /** With its last hart, the execution gives back its share of guest memory. */

@@ -12,11 +12,19 @@ import type { StatusCode } from "./status_code.ts";
 import { READ, WRITE } from "./page_walk.ts";
 import { tlbOffset } from "./translate.ts";
 
-/** The interpreter's registers. */
-export interface Machine {
+/** What an instruction's operands and its result are found by. */
+export interface OperandLocals {
   readonly base: Local;
   /** The current slot. */
   readonly slot: Local;
+  /** Scratch: i64. */
+  readonly first: Local;
+  readonly second: Local;
+  readonly third: Local;
+}
+
+/** The interpreter's registers. */
+export interface Machine extends OperandLocals {
   /** i64: pc − (slot >> SLOT_SHIFT), constant within a page. */
   readonly anchor: Local;
   readonly budget: Local;
@@ -26,10 +34,7 @@ export interface Machine {
   readonly target: Local;
   /** i32: the kind of a slow access. */
   readonly kind: Local;
-  /** Scratch: two i64 and two i32. */
-  readonly first: Local;
-  readonly second: Local;
-  readonly third: Local;
+  /** Scratch: two i32. */
   readonly address: Local;
   readonly rm: Local;
   /** i32: of the current slot. */
@@ -58,15 +63,15 @@ export interface Machine {
   readonly flags: Global;
 }
 
-export const slotField = (m: Machine, offset: number) => i32.load16_u(m.slot, offset);
-export const register = (m: Machine, field: number) => i32.add(m.base, slotField(m, field));
-export const readOperand = (m: Machine, field: number) => i64.load(register(m, field));
-const immediate = (m: Machine) => i64.load32_s(m.slot, at.SLOT_IMM);
+export const slotField = (m: OperandLocals, offset: number) => i32.load16_u(m.slot, offset);
+export const register = (m: OperandLocals, field: number) => i32.add(m.base, slotField(m, field));
+export const readOperand = (m: OperandLocals, field: number) => i64.load(register(m, field));
+const immediate = (m: OperandLocals) => i64.load32_s(m.slot, at.SLOT_IMM);
 export const currentPc = (m: Machine): Expr =>
   i64.add(m.anchor, i64.extend_i32_u(i32.shr_u(m.slot, i32.const(at.SLOT_SHIFT))));
 
 /** Writes rd. The address is taken before the value, as the emitter does: values may not change it. */
-export const writeRd = (m: Machine, value: Expr): Statement => store.i64(register(m, at.SLOT_RD), value);
+export const writeRd = (m: OperandLocals, value: Expr): Statement => store.i64(register(m, at.SLOT_RD), value);
 
 /** Before a slow path. */
 export const keepOperands = (m: Machine): Statements => [
@@ -91,7 +96,7 @@ export function count(m: Machine, hot: Statements): Statements {
 export const refund = (m: Machine): Statements => [set(m.budget, i32.add(m.budget, i32.const(1)))];
 
 /** On to the instruction behind this one. */
-function advance(m: Machine, length: number): Statements {
+export function advance(m: Machine, length: number): Statements {
   return [set(m.slot, i32.add(m.slot, i32.const((length / 2) * at.SLOT_BYTES))), branch(m.labels.next)];
 }
 
@@ -104,20 +109,18 @@ const OPERAND_FIELDS: Readonly<Record<string, number>> = {
 };
 
 /** Gives an expression its operands: those used more than once are read into scratch locals first. */
-function bind(m: Machine, e: Expr, others: Readonly<Record<string, Expr>> = {}): { code: Statement[]; value: Expr } {
+export function bind(
+  m: OperandLocals,
+  e: Expr,
+  others: Readonly<Record<string, Expr>> = {},
+): { code: Statement[]; value: Expr } {
   const code: Statement[] = [];
   const scratch = [m.first, m.second, m.third];
   const meanings = new Map<string, Expr>();
   for (const [name, count] of countOperands(e)) {
     const field = OPERAND_FIELDS[name];
     const meaning = others[name] ??
-      (field !== undefined
-        ? readOperand(m, field)
-        : name === "imm"
-        ? immediate(m)
-        : name === "pc"
-        ? currentPc(m)
-        : undefined);
+      (field !== undefined ? readOperand(m, field) : name === "imm" ? immediate(m) : undefined);
     if (meaning === undefined) throw new Error(`operand "${name}" has no meaning in the interpreter`);
     const local = count > 1 && field !== undefined ? scratch.pop() : undefined;
     if (local) code.push(set(local, meaning));
@@ -139,9 +142,9 @@ function tlbHit(m: Machine, table: number, bytes: number): { hit: Expr; address:
   };
 }
 
-const requireFloat = (m: Machine): Statement => branchIf(m.labels.illegal, i32.eqz(i32.load(m.base, at.FS)));
+export const requireFloat = (m: Machine): Statement => branchIf(m.labels.illegal, i32.eqz(i32.load(m.base, at.FS)));
 /** mstatus.FS becomes Dirty with every write of a float register or flag (privileged specification, 3.1.6.6). */
-const dirtyFloat = (m: Machine): Statement => store.i32(m.base, i32.const(3), at.FS);
+export const dirtyFloat = (m: OperandLocals): Statement => store.i32(m.base, i32.const(3), at.FS);
 
 function loadHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shape: "load" }>): Statements {
   const size = Math.log2(s.bytes);
@@ -250,29 +253,6 @@ function atomicHandler(m: Machine, form: Form, s: Semantics): Statements {
   }
 }
 
-function floatHandler(m: Machine, { length }: Form, s: Extract<Semantics, { shape: "float" }>): Statements {
-  const { code, value } = bind(m, s.result, { rm: m.rm });
-  const dynamic: Statements = [
-    set(m.rm, i32.load8_u(m.slot, at.SLOT_RM)),
-    when(i32.eq(m.rm, i32.const(7)), [
-      set(m.rm, i32.load(m.base, at.FRM)),
-      // Modes 5 to 7 are reserved in frm, too.
-      branchIf(m.labels.illegal, i32.gt_u(m.rm, i32.const(4))),
-    ]),
-  ];
-  // A result for an integer register changes no float state but flags.
-  const isInteger = s.file === "x";
-  return [
-    requireFloat(m),
-    ...(s.rounds ? dynamic : []),
-    ...(isInteger ? [set(m.address, readGlobal(m.flags))] : []),
-    ...code,
-    writeRd(m, value),
-    isInteger ? when(i32.ne(readGlobal(m.flags), m.address), [dirtyFloat(m)]) : dirtyFloat(m),
-    ...advance(m, length),
-  ];
-}
-
 const BLOCK_ACTIONS = {
   inval: at.BLOCK_INVALIDATE,
   clean: at.BLOCK_MANAGE,
@@ -324,7 +304,7 @@ export function handler(m: Machine, form: Form): Statements {
   const link = i64.add(currentPc(m), i64.const(length));
   switch (s.shape) {
     case "compute": {
-      const { code, value } = bind(m, s.result);
+      const { code, value } = bind(m, s.result, { pc: currentPc(m) });
       return [...code, writeRd(m, value), ...advance(m, length)];
     }
     case "load":
@@ -340,7 +320,7 @@ export function handler(m: Machine, form: Form): Statements {
     }
     case "jump": {
       if (near) return [writeRd(m, link), distance, ...arrive(m)];
-      const { code, value } = bind(m, s.target);
+      const { code, value } = bind(m, s.target, { pc: currentPc(m) });
       const byRegister = hasStaticTarget(form.instruction) ? [] : [store.i32(m.base, m.slot, at.LAST_JUMP)];
       return [...code, set(m.target, value), writeRd(m, link), ...byRegister, branch(m.labels.jump)];
     }
@@ -349,7 +329,7 @@ export function handler(m: Machine, form: Form): Statements {
     case "storeConditional":
       return atomicHandler(m, form, s);
     case "float":
-      return floatHandler(m, form, s);
+      throw new Error(`"${form.instruction.name}" is the floating-point unit's`);
     case "cacheBlock":
       return cacheBlockHandler(m, form, s);
     case "csr":

@@ -25,6 +25,8 @@ const SIGNATURES = {
   execute: ["i32", "i32", "i32", "i32"],
   /** (base, cause): takes an exception at PC with TVAL. */
   raise: ["i32", "i32"],
+  /** (base, slot, opcode) → as the floating-point unit: makes it, and has it run the instruction. */
+  firstFloat: ["i32", "i32", "i32", "i32"],
   /** (base, slot): takes an illegal-instruction exception at PC. */
   raiseIllegal: ["i32", "i32"],
   /** (base, bytes) → CONTINUE, RELOAD (an access fault was taken) or FETCH_AGAIN; PHYSICAL to VALUE, zero-extended. */

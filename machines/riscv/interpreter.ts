@@ -2,7 +2,7 @@
  * Generates the interpreter: one WebAssembly function that runs pre-decoded instructions until its budget is spent.
  * A loop dispatches on the slot's opcode by `br_table`; what a page is left for goes through the fetch TLB.
  */
-import { call, type Callee, i32, i64, type Prototype } from "../wasm/expression.ts";
+import { call, type Callee, callIndirect, i32, i64, type Prototype } from "../wasm/expression.ts";
 import { ModuleBuilder, readGlobal, writeGlobal } from "../wasm/module.ts";
 import {
   block,
@@ -18,7 +18,19 @@ import {
   store,
   when,
 } from "../wasm/statement.ts";
-import { arrive, currentPc, handler, keepOperands, type Machine, refund, saved, slotField } from "./handlers.ts";
+import { FLOAT_SIGNATURE } from "./float_unit.ts";
+import {
+  advance,
+  arrive,
+  currentPc,
+  handler,
+  keepOperands,
+  type Machine,
+  refund,
+  requireFloat,
+  saved,
+  slotField,
+} from "./handlers.ts";
 import { csrOperation } from "./csr_code.ts";
 import { defineCarryless } from "./carryless.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
@@ -31,11 +43,8 @@ import { parameter } from "./page_walk.ts";
 import { arriveByFetch, enterRegion } from "./region_entry.ts";
 import { tlbOffset } from "./translate.ts";
 import { defineStatus } from "./status_code.ts";
-import { defineSoftFloat } from "./soft_float.ts";
 import { REGION_SIGNATURE } from "./translator/linkage.ts";
 
-/** Pages of the largest memory that a 32-bit WebAssembly memory can have: one module serves every machine. */
-export const MAXIMUM_PAGES = 65536;
 /** Beyond what a slot's count can be. */
 export const NEVER = 0x10000;
 /** What the instance exports. */
@@ -56,8 +65,10 @@ export interface InterpreterExports {
   readonly threshold: WebAssembly.Global;
   /** One of `ENTER_…`. */
   readonly entering: WebAssembly.Global;
-  /** Accrued exception flags while a hart runs; with the soft-float and carry-less functions by name, for translated code. */
+  /** Accrued exception flags while a hart runs; with the carry-less functions by name, for translated code. */
   readonly flags: WebAssembly.Global;
+  /** What stands for the floating-point unit in the table until there is one. */
+  firstFloat(base: number, slot: number, opcode: number): number;
 }
 
 const COMPILED: Map<boolean, WebAssembly.Module> = new Map();
@@ -76,17 +87,17 @@ export function interpreterModule(isWatched: boolean): WebAssembly.Module {
 
 export function generateInterpreter(isWatched = false): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
-  module.importMemory(1, MAXIMUM_PAGES);
+  module.importMemory(1, at.MAXIMUM_PAGES);
   module.importTable();
   const imports = importHartFunctions(module);
-  const softFloat = defineSoftFloat(module);
-  const { flags } = softFloat;
-  const functions = new Map([...softFloat.functions, ...defineCarryless(module)]);
+  const flags = module.global("i32", 0);
+  const functions = defineCarryless(module);
   const threshold = module.global("i32", NEVER), entering = module.global("i32", at.ENTER_DIRECTLY);
   module.exportGlobal("threshold", threshold);
   module.exportGlobal("entering", entering);
   module.exportGlobal("flags", flags);
   for (const [name, callee] of functions) module.exportFunction(name, callee);
+  module.exportFunction("firstFloat", imports.firstFloat);
   const intrinsics = new Map([...functions, ...defineMultiply(module)]);
   const mmu = defineMmu(module, imports, isWatched), status = defineStatus(module);
   defineRun(module, imports, { mmu, status }, { flags, threshold, entering }, intrinsics);
@@ -109,6 +120,7 @@ function defineRun(
     throw new Error(`operand "${name}" was left unbound`);
   };
   const region = module.prototype("region", REGION_SIGNATURE);
+  const floatUnit = module.prototype("floatUnit", FLOAT_SIGNATURE);
   module.function("run", { params: ["i32"], exported: true }, (f) => {
     const m: Machine = {
       base: parameter(f, 0),
@@ -155,7 +167,7 @@ function defineRun(
           ...fetch(m, again, spent),
           ...arriveByFetch(m, imports),
           block(m.labels.jump, [
-            block(m.labels.reload, dispatch(m, imports, region, spent)),
+            block(m.labels.reload, dispatch(m, imports, { region, floatUnit }, spent)),
             ...enter(m),
             branch(again),
           ]),
@@ -220,23 +232,31 @@ function enterSingle(m: Machine): Statements {
 }
 
 /** The loop over instructions of a page. Falls out to reload; `jump` and `spent` are further out. */
-function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: Label): Statements {
+function dispatch(
+  m: Machine,
+  imports: HartImports,
+  { region, floatUnit }: Readonly<Record<"region" | "floatUnit", Prototype>>,
+  spent: Label,
+): Statements {
   const { labels } = m;
-  const cases: { label: Label; body: Statements }[] = [
+  const float = { label: label("float"), body: runFloat(m, floatUnit) };
+  const byOpcode: { label: Label; body: Statements }[] = [
     { label: label("undecoded"), body: undecoded(m, imports) },
     { label: label("sentinel"), body: [...refund(m), set(m.target, currentPc(m)), branch(labels.jump)] },
     { label: label("illegal"), body: [branch(labels.illegal)] },
     { label: label("straddling"), body: straddling(m) },
     { label: label("breakpoint"), body: breakpoint(m, imports) },
-    ...FORMS.map((form) => ({
-      label: label(`${form.instruction.name}/${form.length}${form.near ? " near" : ""}`),
-      body: handler(m, form),
-    })),
+    ...FORMS.map((form) =>
+      form.instruction.semantics.shape === "float" ? float : {
+        label: label(`${form.instruction.name}/${form.length}${form.near ? " near" : ""}`),
+        body: handler(m, form),
+      }
+    ),
   ];
-  const opcodes = cases.map((one) => one.label);
+  const opcodes = byOpcode.map((one) => one.label);
   const start = label("start");
   let nest: Statements = [branchTable(opcodes, labels.region, m.opcode)];
-  for (const { label, body } of cases) nest = [block(label, nest), ...body];
+  for (const { label, body } of new Set(byOpcode)) nest = [block(label, nest), ...body];
   nest = [
     set(m.budget, i32.sub(m.budget, i32.const(1))),
     when(i32.lt_s(m.budget, i32.const(0)), [set(m.target, currentPc(m)), branch(spent)]),
@@ -265,6 +285,16 @@ function dispatch(m: Machine, imports: HartImports, region: Prototype, spent: La
       ...saved(m, [callFor(imports.heat, m.slot)]),
       branch(labels.next),
     ]),
+  ];
+}
+
+/** None of these instructions has a short form. */
+function runFloat(m: Machine, unit: Prototype): Statements {
+  const position = i32.const(at.FLOAT_UNIT);
+  return [
+    requireFloat(m),
+    branchIf(m.labels.illegal, i32.eqz(callIndirect(unit, position, m.base, m.slot, m.opcode))),
+    ...advance(m, 4),
   ];
 }
 

@@ -3,6 +3,11 @@
  * the generated interpreter, a translator and TypeScript share. All offsets are in bytes from the hart's base.
  */
 
+/** Pages of the largest memory that a 32-bit WebAssembly memory can have: one module serves every machine. */
+export const MAXIMUM_PAGES = 65536;
+/** Positions in the table of functions: the floating-point unit's `step`, and from where on there are regions. */
+export const FLOAT_UNIT = 0, FIRST_REGION = 1;
+
 /** Integer registers, 8 bytes each. x0 is never written: its writes go to `SINK`. */
 export const X = 0x000;
 export const SINK = 0x100;

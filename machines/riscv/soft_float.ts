@@ -36,10 +36,13 @@ export interface SoftFloat {
 
 /**
  * Defines the functions in a module whose imports are complete. `fuses` says whether relaxed multiply-add rounds once
- * where the module will run.
+ * where the module will run; the exception flags are a global of the module's own if they are not given.
  */
-export function defineSoftFloat(module: ModuleBuilder, { fuses = hostFuses() } = {}): SoftFloat {
-  const library = new FloatLibrary(module);
+export function defineSoftFloat(
+  module: ModuleBuilder,
+  { fuses = hostFuses(), flags }: { readonly fuses?: boolean; readonly flags?: Global } = {},
+): SoftFloat {
+  const library = new FloatLibrary(module, flags);
   for (const format of [SINGLE, DOUBLE]) {
     defineRound(library, format);
     defineAdd(library, format);

@@ -21,11 +21,8 @@ export class FloatLibrary {
   readonly functions: Map<string, Callee> = new Map();
   /** What those fall back on, or end with: integers only, right for all operands. */
   readonly #exact: Map<string, Callee> = new Map();
-  readonly flags: Global;
 
-  constructor(readonly module: ModuleBuilder) {
-    this.flags = module.global("i32", 0);
-  }
+  constructor(readonly module: ModuleBuilder, readonly flags: Global = module.global("i32", 0)) {}
 
   /** Defines a function that instructions call. It gives an i64. */
   define(name: string, params: readonly ValueType[], write: (f: FunctionBuilder) => Statements): void {

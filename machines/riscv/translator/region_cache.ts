@@ -33,7 +33,7 @@ export class RegionCache {
   readonly #u16: Uint16Array;
   readonly #u64: BigUint64Array;
   /** Slots of entries, by index. */
-  readonly #slots: (number | undefined)[] = [];
+  readonly #slots: (number | undefined)[] = new Array(at.FIRST_REGION).fill(undefined);
   readonly #free: number[] = [];
   /** Oldest first. */
   readonly #regions: Set<Region> = new Set();

@@ -105,6 +105,7 @@ export class Translator {
   /** Base of the only hart. */
   #hart: number | undefined;
   #interpreter: InterpreterExports | undefined;
+  #floats: () => WebAssembly.ModuleImports = () => ({});
   #selfCheck: SelfCheck | undefined;
   #compiler: BatchCompiler | undefined;
   #pending: Pending | undefined;
@@ -117,10 +118,15 @@ export class Translator {
     this.#cache = new RegionCache(memory, pages, this.statistics);
   }
 
-  /** Translates from now on, or no more. `exports` are the interpreter's. */
-  configure(options: TranslatorOptions | undefined, interpreter: InterpreterExports): void {
+  /** Translates from now on, or no more. `floats` gives the floating-point unit, which is made when it is needed. */
+  configure(
+    options: TranslatorOptions | undefined,
+    interpreter: InterpreterExports,
+    floats: () => WebAssembly.ModuleImports,
+  ): void {
     this.#options = options;
     this.#interpreter = interpreter;
+    this.#floats = floats;
     interpreter.threshold.value = options?.threshold ?? NEVER;
     this.#selfCheck = options?.isChecked ? new SelfCheck(this.#memory, interpreter) : undefined;
     interpreter.entering.value = this.#selfCheck || this.#watch.entries ? at.ENTER_CHECKED : at.ENTER_DIRECTLY;
@@ -319,7 +325,7 @@ export class Translator {
     }
     const { limit = 0, bytes: most = MODULE_BYTES } = this.#options ?? {};
     while (this.statistics.present.bytes + bytes > most && this.#cache.size > 0) this.#cache.makeRoom();
-    const { exports } = module ? new WebAssembly.Instance(module, this.#imports()) : { exports: {} };
+    const { exports } = module ? new WebAssembly.Instance(module, this.#importsOf(module)) : { exports: {} };
     const made: CompiledModule = { bytes, regions: 0 };
     for (const [i, plan] of regions.entries()) {
       if (((touched.get(plan.page) ?? 0n) & plan.granules) !== 0n) {
@@ -336,10 +342,12 @@ export class Translator {
     this.statistics.longestMs = Math.max(this.statistics.longestMs, took);
   }
 
-  #imports(): WebAssembly.Imports {
+  #importsOf(module: WebAssembly.Module): WebAssembly.Imports {
     const logStore = (address: number) => this.#selfCheck?.log(address >>> 0);
     const straddles = (slot: number) => this.#split(slot);
-    return { env: { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore, straddles } };
+    const env = { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore, straddles };
+    const isComplete = WebAssembly.Module.imports(module).every(({ name }) => name in env);
+    return { env: isComplete ? env : { ...env, ...this.#floats() } };
   }
 
   /** Control came often to the blocks of a region as long as there was none: from here on that is counted anew. */
