@@ -162,8 +162,8 @@ function machineHandler(asm: Assembler, dumps: boolean): void {
   asm.li(t0, MPP_MASK);
   asm.and(t2, t2, t0);
   asm.beq(t2, t0, "first window");
-  asm.li(t0, at.WINDOWS[0] - at.WINDOWS[1]);
-  asm.sub(t1, t1, t0);
+  asm.li(t0, BigInt.asIntN(64, at.WINDOWS[1] - at.WINDOWS[0]));
+  asm.add(t1, t1, t0);
   asm.label("first window");
   asm.csrw("mepc", t1);
   POINTERS.forEach((pointer, i) => asm.ld(pointer, SAVE.pointers + 8 * i, t6));

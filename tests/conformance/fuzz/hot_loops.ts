@@ -40,13 +40,13 @@ function edge({ random, isPortable }: Pieces): bigint {
     : isPortable
     ? data()
     : kind === 17
-    ? at.RAM + BigInt(at.DATA)
+    ? random.pick([at.RAM + BigInt(at.DATA), 1n << 64n])
     : kind === 18
     ? at.MOVED_WINDOW + BigInt(at.PAGE * random.below(2))
     : DEVICE + BigInt(at.PAGE * random.below(2));
   const start = end -
     BigInt(random.pick([0, 8, 40, random.below(40), random.below(40), random.below(300), 8 * random.below(40)]));
-  return random.chance(0.12) ? start + at.WINDOWS[1] - at.WINDOWS[0] : start;
+  return BigInt.asIntN(64, random.chance(0.15) ? start + at.WINDOWS[1] - at.WINDOWS[0] : start);
 }
 
 const STEPS = [8, 8, 16, 4, 1, 1, 3, 5, 7, 24, 64, -8, -1, -3, -16, -64, 256, -200, 2040] as const;

@@ -29,10 +29,10 @@ export const LOG = HANDLER + PAGE, LOG_ENTRY_BYTES = 32, TRAP_LIMIT = 250;
 export const COMPARED_BYTES = LOG + 2 * PAGE;
 
 /**
- * Virtual addresses of the first 2 MiB of RAM in every space: as in machine mode, once more, and, in the supervisor's
- * first space, as a piece of a gigapage.
+ * Virtual addresses of the first 2 MiB of RAM in every space: as in machine mode, once more where kernels are, and as a
+ * piece of a gigapage. The last 2 MiB of the address space show them, too.
  */
-export const WINDOWS = [0x8000_0000n, 0x1_4000_0000n, 0xc000_0000n] as const;
+export const WINDOWS = [0x8000_0000n, 0xffff_ffff_c000_0000n, 0xc000_0000n] as const;
 
 /** A physical window of one page that the host moves over RAM. */
 export const MOVED_WINDOW = 0x6000_0000n;

@@ -123,10 +123,11 @@ function tables(view: DataView, hart: number, space: number, random: Random, isP
     leaves = middle + at.PAGE;
   const frame = (offset: number) => (at.RAM + BigInt(offset)) >> 12n << 10n;
   const set = (table: number, index: number, entry: bigint) => view.setBigUint64(table + 8 * index, entry, true);
-  set(root, 5, frame(middle) | BigInt(V));
+  set(root, 511, frame(middle) | BigInt(V));
   set(root, 2, frame(middle) | BigInt(V));
   set(root, 3, frame(0) | BigInt(V | R | W | X | A | D | (space >= 2 ? U : 0)));
   set(middle, 0, frame(leaves) | BigInt(V));
+  set(middle, 511, frame(0) | BigInt(V | R | W | X | A | D | (space >= 2 ? U : 0)));
   const isOdd = space % 2 === 1;
   for (let page = 0; page < 512; page++) {
     const offset = page * at.PAGE;
