@@ -173,7 +173,7 @@ function assignments(instruction: Instruction): OperandValues[] {
   );
 }
 
-const CSRS = [0x001, 0x002, 0x003, 0x340, 0xb02, 0xc00, 0xf14, 0x7c0];
+const CSRS = [0x001, 0x002, 0x003, 0x340, 0x140, 0x141, 0x142, 0x143, 0xb02, 0xc00, 0xf14, 0x7c0];
 
 function immediateOf(instruction: Instruction, random: Random): OperandValues {
   const { semantics: s, format } = instruction;
