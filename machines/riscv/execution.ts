@@ -106,7 +106,7 @@ export class Execution implements DecodedPageUsers {
         this.logged.delete(unsigned(address));
         running().logStore(base, unsigned(address));
       },
-      decodeSingle: (base, word) => running().decodeSingle(base, word),
+      decodeSingle: (base, slot, word) => running().decodeSingle(base, unsigned(slot), word),
       breakpoint: (base) => running().breakpoint(base),
       execute: (base, slot, opcode) => running().execute(base, unsigned(slot), opcode),
       firstFloat: (base, slot, opcode) => this.#floatUnit().step(base, slot, opcode),

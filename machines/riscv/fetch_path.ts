@@ -10,6 +10,14 @@ import { ACCESS_FAULT, EXECUTE, offsetInMemory, parameter } from "./page_walk.ts
 /** Answers that are not a decoded page. */
 export const FETCH_TRAPPED = 0, FETCH_SINGLE = -1;
 
+/** Where the instruction at an address is decoded if it runs apart from any page. */
+export function singleSlot(base: Expr, va: Expr): Expr {
+  // Those that straddle pages all have the same place in theirs.
+  const mixed = i32.wrap_i64(i64.add(i64.shr_u(va, i64.const(12)), i64.shr_u(va, i64.const(1))));
+  const place = i32.mul(i32.and(mixed, i32.const(at.SINGLE_COUNT - 1)), i32.const(at.SINGLE_BYTES));
+  return i32.add(i32.add(base, i32.const(at.SINGLES)), place);
+}
+
 export interface FetchPath {
   /** (base, address) → decoded page, FETCH_TRAPPED or FETCH_SINGLE. */
   readonly fetchPage: Callee;
@@ -42,7 +50,7 @@ export function defineFetch(module: ModuleBuilder, imports: HartImports, transla
 
   const fetchSingle = module.function("fetchSingle", { params: ["i32", "i64"], results: ["i32"] }, (f) => {
     const base = parameter(f, 0), va = parameter(f, 1);
-    const word = f.local("i32"), half = f.local("i32");
+    const word = f.local("i32"), half = f.local("i32"), slot = f.local("i32");
     const trapped = (value: Expr) => when(i32.lt_s(value, i32.const(0)), [giveBack(i32.const(FETCH_TRAPPED))]);
     return [
       set(word, call(fetchHalfword, base, va)),
@@ -52,7 +60,8 @@ export function defineFetch(module: ModuleBuilder, imports: HartImports, transla
         trapped(half),
         set(word, i32.or(word, i32.shl(half, i32.const(16)))),
       ]),
-      when(i32.ne(word, i32.load(base, at.SINGLE_WORD)), [run(imports.decodeSingle, base, word)]),
+      set(slot, singleSlot(base, va)),
+      when(i32.ne(word, i32.load(slot, at.SINGLE_WORD)), [run(imports.decodeSingle, base, slot, word)]),
       giveBack(i32.const(FETCH_SINGLE)),
     ];
   });

@@ -103,8 +103,11 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
     this.state.set32(at.LOGGED_MAP, this.#execution.logged.map);
     this.state.set32(at.REGION_ENTRIES, this.#execution.translator.entries);
     const { writer } = this.#execution.pages;
-    for (const slot of [0, 1, 2]) writer.special(this.base + at.SINGLE + slot * at.SLOT_BYTES, SENTINEL, 2);
-    this.decodeSingle(this.base, -1);
+    for (let single = 0; single < at.SINGLE_COUNT; single++) {
+      const start = this.base + at.SINGLES + single * at.SINGLE_BYTES;
+      for (const slot of [1, 2]) writer.special(start + slot * at.SLOT_BYTES, SENTINEL, 2);
+      this.decodeSingle(this.base, start, -1);
+    }
     // All are to be forgotten before they are looked at.
     this.state.set(at.WINDOWS_USED, BigInt.asUintN(64, -1n));
     const { fillBytes } = this.#execution.exports;
@@ -351,13 +354,12 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
 
   // --- RunningHart: called by the interpreter
 
-  decodeSingle(_base: number, word: number): void {
+  decodeSingle(_base: number, slot: number, word: number): void {
     const { writer } = this.#execution.pages;
-    const slot = this.base + at.SINGLE;
     const decoded = this.#execution.pages.decode(word >>> 0);
     if (decoded) writer.instruction(slot, decoded, undefined);
     else writer.special(slot, ILLEGAL, (word & 3) === 3 ? 4 : 2);
-    this.state.set32(at.SINGLE_WORD, word);
+    this.state.set32(slot - this.base + at.SINGLE_WORD, word);
   }
 
   breakpoint(): number {
@@ -408,8 +410,9 @@ export class Hart implements PrivilegedHart, RunningHart, BusEvents {
   }
 
   raiseIllegal(_base: number, slot: number): void {
-    const isSingle = slot === this.base + at.SINGLE;
-    const word = isSingle ? this.state.get32(at.SINGLE_WORD) >>> 0 : this.#execution.pages.wordAt(slot);
+    const field = slot - this.base;
+    const isSingle = field >= at.SINGLES && field < at.HART_BYTES;
+    const word = isSingle ? this.state.get32(field + at.SINGLE_WORD) >>> 0 : this.#execution.pages.wordAt(slot);
     this.state.set(at.TVAL, BigInt(word));
     this.raise(this.base, at.CAUSE.illegal);
   }

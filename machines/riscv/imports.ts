@@ -5,8 +5,8 @@ import type { ModuleBuilder } from "../wasm/module.ts";
 const SIGNATURES = {
   /** Decodes a run of instructions that begins at this slot. */
   decodeRun: ["i32"],
-  /** (base, word): decodes a word into SINGLE. */
-  decodeSingle: ["i32", "i32"],
+  /** (base, slot, word): decodes a word into a slot apart from any page. */
+  decodeSingle: ["i32", "i32", "i32"],
   /** A slot whose count has reached the threshold. */
   heat: ["i32"],
   /** (decoded page, bytes' first and last place in it): translated regions were made from these bytes, which change. */

@@ -35,7 +35,7 @@ import { csrOperation } from "./csr_code.ts";
 import { defineCarryless } from "./carryless.ts";
 import { type HartImports, importHartFunctions } from "./imports.ts";
 import * as at from "./layout.ts";
-import { FETCH_SINGLE, FETCH_TRAPPED } from "./fetch_path.ts";
+import { FETCH_SINGLE, FETCH_TRAPPED, singleSlot } from "./fetch_path.ts";
 import { defineMmu } from "./mmu.ts";
 import { defineMultiply } from "./multiply.ts";
 import { FORMS } from "./opcodes.ts";
@@ -223,10 +223,10 @@ function fetch(m: Machine, again: Label, spent: Label): Statements {
   ];
 }
 
-/** The slot of the instruction at `target` is SINGLE. */
+/** The instruction at `target` runs apart from any page. */
 function enterSingle(m: Machine): Statements {
   return [
-    set(m.slot, i32.add(m.base, i32.const(at.SINGLE))),
+    set(m.slot, singleSlot(m.base, m.target)),
     set(m.anchor, i64.sub(m.target, i64.extend_i32_u(i32.shr_u(m.slot, i32.const(at.SLOT_SHIFT))))),
   ];
 }

@@ -53,8 +53,6 @@ export const ENTRY_OPCODE = 0, ENTRY_ORDINAL = 2;
 /** i32: lengths of the two tables below. */
 export const PMP_COUNT = 0x368;
 export const RANGE_COUNT = 0x36c;
-/** i32: the word that is decoded in `SINGLE`; its low two bits are never 00 after use. */
-export const SINGLE_WORD = 0x370;
 /** i32: the slot of the last register jump that the interpreter ran or that translated code was left by, or 0. */
 export const LAST_JUMP = 0x374;
 /** i32: cache-block instructions that the current mode may use (`BLOCK_…`). */
@@ -67,8 +65,6 @@ export const BLOCK_BYTES = 64;
  * the hart's own timer, which is looked at when a stretch begins.
  */
 export const PENDING = 0x3b0;
-/** Three slots that run one instruction apart from any page: it straddles pages or lies outside of guest memory. */
-export const SINGLE = 0x380;
 
 /** PMP entries in order of priority: i64 first, i64 last byte (inclusive), i32 permissions (`PMP_*`). */
 export const PMP = 0x400;
@@ -150,7 +146,15 @@ export const EXITS = TLB + CONTEXTS * TLB_CONTEXT_BYTES;
 export const EXIT_OPCODES = 512;
 export const EXIT_TO_REGION = EXIT_OPCODES - 1;
 
-export const HART_BYTES = EXITS + 2 * EXIT_OPCODES * 8;
+/**
+ * Instructions that run apart from any page, because they straddle pages or lie outside of guest memory, by a hash of
+ * their address. Each has three slots, and an i32: the word that is decoded there.
+ */
+export const SINGLES = EXITS + 2 * EXIT_OPCODES * 8;
+export const SINGLE_COUNT = 64, SINGLE_BYTES = 64;
+export const SINGLE_WORD = 48;
+
+export const HART_BYTES = SINGLES + SINGLE_COUNT * SINGLE_BYTES;
 
 /** A decoded instruction: 16 bytes for each halfword of a page. Register fields are offsets from the hart's base. */
 export const SLOT_BYTES = 16;

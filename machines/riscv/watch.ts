@@ -84,8 +84,8 @@ export function watchImports(
       },
     }),
     ...(watch.decodedSingle && {
-      decodeSingle: (base: number, word: number) => {
-        imports.decodeSingle(base, word);
+      decodeSingle: (base: number, slot: number, word: number) => {
+        imports.decodeSingle(base, slot, word);
         watch.decodedSingle?.(running(), word >>> 0);
       },
     }),

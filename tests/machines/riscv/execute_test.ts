@@ -132,6 +132,50 @@ Deno.test("a halved instruction follows a change of either half", () => {
   assertEquals(bench.hart.readRegister(a0), 101n);
 });
 
+Deno.test("halved instructions are decoded once, also those that share a place there", () => {
+  const bench = new Bench();
+  const { hart } = bench;
+  const pages = [1, 2, 65];
+  const symbols = bench.load((asm) => {
+    asm.li(s1, 50);
+    asm.label("round");
+    for (const page of pages) {
+      asm.li(t0, RAM + BigInt(4096 * page - 2));
+      asm.jalr(ra, 0, t0);
+    }
+    asm.addi(s1, s1, -1);
+    asm.bnez(s1, "round");
+    asm.wfi();
+    asm.label("trap");
+    asm.csrrs(a1, 0x343, zero);
+    asm.wfi();
+    for (const page of pages) {
+      while (asm.offset < 4096 * page - 2) asm.half(0x0001);
+      asm.addi(a0, a0, page);
+      asm.ret();
+    }
+    while (asm.offset < 4096 * 66 - 2) asm.half(0x0001);
+    asm.label("illegal");
+    asm.half(0xffff, 0x1234);
+  });
+  let decoded = 0;
+  const decodeSingle = hart.decodeSingle.bind(hart);
+  hart.decodeSingle = (base, slot, word) => {
+    decoded++;
+    decodeSingle(base, slot, word);
+  };
+  hart.run(10_000);
+  assertEquals([hart.readRegister(a0), hart.waiting], [50n * 68n, true]);
+  // Page 65 and page 1 take turns.
+  assertEquals(decoded, 1 + 2 * 50);
+  hart.writeCsr(0x305, symbols.get("trap") ?? 0n);
+  hart.pc = symbols.get("illegal") ?? 0n;
+  hart.waiting = false;
+  hart.run(3);
+  assertEquals(hart.readRegister(a1), 0x1234_ffffn);
+  bench.dispose();
+});
+
 Deno.test("loads extend, and misaligned ones within and across pages see the same bytes", () => {
   const bench = run((asm) => {
     asm.li(s0, RAM + 0x10ff9n);
