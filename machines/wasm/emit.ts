@@ -26,7 +26,9 @@ const NO_MEANING: Meaning = {
 export class Emitter {
   readonly #out: Bytes;
   readonly #meaning: Meaning;
-  readonly #labels: (Label | undefined)[] = [];
+  /** How many constructs there are around this place, and how many around those that have labels. */
+  #depth = 0;
+  readonly #labels: Map<Label, number> = new Map();
   /** Where in the output unlikely branches stand. */
   readonly unlikely: number[] = [];
 
@@ -63,11 +65,11 @@ export class Emitter {
       case "choose":
         this.expression(e.if);
         out.byte(IF).byte(TYPE_CODE[e.type]);
-        this.#labels.push(undefined);
+        this.#depth++;
         this.expression(e.then);
         out.byte(ELSE);
         this.expression(e.else);
-        this.#labels.pop();
+        this.#depth--;
         out.byte(END);
         return;
       case "call":
@@ -126,33 +128,34 @@ export class Emitter {
         this.expression(s.condition);
         if (s.isUnlikely) this.unlikely.push(out.length);
         out.byte(IF).byte(EMPTY);
-        this.#labels.push(undefined);
+        this.#depth++;
         this.statements(s.then);
         if (s.else.length > 0) {
           out.byte(ELSE);
           this.statements(s.else);
         }
-        this.#labels.pop();
+        this.#depth--;
         out.byte(END);
         return;
       case "block":
       case "loop":
         out.byte(s.kind === "block" ? BLOCK : LOOP).byte(EMPTY);
-        this.#labels.push(s.label);
+        this.#labels.set(s.label, this.#depth++);
         this.statements(s.body);
-        this.#labels.pop();
+        this.#labels.delete(s.label);
+        this.#depth--;
         out.byte(END);
         return;
       case "branch":
         if (s.condition) this.expression(s.condition);
         if (s.isUnlikely) this.unlikely.push(out.length);
-        out.byte(s.condition ? 0x0d : 0x0c).unsigned(this.#depth(s.label));
+        out.byte(s.condition ? 0x0d : 0x0c).unsigned(this.#distance(s.label));
         return;
       case "branchTable":
         this.expression(s.index);
         out.byte(0x0e).unsigned(s.labels.length);
-        for (const label of s.labels) out.unsigned(this.#depth(label));
-        out.unsigned(this.#depth(s.otherwise));
+        for (const label of s.labels) out.unsigned(this.#distance(label));
+        out.unsigned(this.#distance(s.otherwise));
         return;
       case "return":
         for (const value of s.values) this.expression(value);
@@ -213,9 +216,10 @@ export class Emitter {
     }
   }
 
-  #depth(label: Label): number {
-    const at = this.#labels.lastIndexOf(label);
-    if (at < 0) throw new Error(`branch to "${label.name}" from outside of it`);
-    return this.#labels.length - 1 - at;
+  /** How many constructs a branch to the label leaves besides its own. */
+  #distance(label: Label): number {
+    const outside = this.#labels.get(label);
+    if (outside === undefined) throw new Error(`branch to "${label.name}" from outside of it`);
+    return this.#depth - 1 - outside;
   }
 }

@@ -37,8 +37,8 @@ export interface Place {
 
 export interface PageSource extends PageHints {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where other regions are entered. */
-  readonly entries: ReadonlySet<number>;
+  /** Where other regions are entered, and how many instructions each has. */
+  readonly entries: ReadonlyMap<number, number>;
   /** Instructions that are not to be translated, because a debugger wants to know when they run. */
   readonly stops: ReadonlySet<number>;
 }
@@ -93,27 +93,28 @@ function translateBatch(request: BatchRequest): Batch {
   const { pages, instructionSet, memoryBytes, hart, isChecked } = request;
   // Of the places in one function, the first is likely to lead to the others.
   const places = request.places.toSorted((a, b) => a.page - b.page || a.head - b.head);
-  const taken = new Map([...pages].map(([page, { entries }]) => [page, new Set(entries)]));
+  const entries = new Map([...pages].map(([page, { entries }]) => [page, new Map(entries)]));
   const shapes: Shape[] = [];
   /** Slots of places in regions of this batch: control came there when there was none. */
   const isCovered = new Set<number>();
   let { room } = request, next = 0;
   for (; next < places.length && room > 0; next++) {
     const { page, head } = places[next] as Place;
-    const source = pages.get(page), isTaken = taken.get(page);
-    if (!source || !isTaken || isTaken.has(head) || isCovered.has(slotOf({ page, head }))) continue;
+    const source = pages.get(page), taken = entries.get(page);
+    if (!source || !taken || taken.has(head) || isCovered.has(slotOf({ page, head }))) continue;
     const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
     const readStep = stepsOf(view, (word) => decode(word, instructionSet), source.stops);
     const shape = discover(page, readStep, head, {
-      isElsewhere: (offset) => isTaken.has(offset),
+      elsewhere: (offset) => taken.get(offset) ?? 0,
       seenOf: (offset) => [...source.seen.get(offset) ?? []],
       apart: source.apart,
       copies: request.copies,
     });
     if (!shape) continue;
     shapes.push(shape);
-    for (const { count } of shape.blocks) room -= count;
-    for (const { place } of entriesOf(shape)) isTaken.add(place);
+    const size = shape.blocks.reduce((sum, { count }) => sum + count, 0);
+    room -= size;
+    for (const { place } of entriesOf(shape)) taken.set(place, size);
     for (const head of headsOf(shape)) isCovered.add(slotOf({ page, head }));
   }
   const bytes = shapes.length > 0 ? regionModule(shapes, memoryBytes, hart, isChecked) : undefined;

@@ -129,12 +129,12 @@ export function stepsOf(
 
 /** What is known of a page besides its bytes. */
 export interface Surroundings {
-  /** Whether another region is entered at an offset. */
-  isElsewhere(offset: number): boolean;
+  /** Instructions of the region that is entered at an offset, or 0. */
+  elsewhere(offset: number): number;
   /** Where the jump by register at an offset has gone. */
   seenOf(offset: number): readonly number[];
   readonly apart: ReadonlySet<number>;
-  /** A region of so many instructions ends where others begin; a smaller one has a copy of what they have. */
+  /** A region of so many instructions ends where others begin; a smaller one has a copy of those that are half of that. */
   readonly copies: number;
 }
 
@@ -175,7 +175,7 @@ class Discovery {
     for (let from = this.#queue.shift(); from !== undefined; from = this.#queue.shift()) {
       if (
         this.#leaders.has(from) ||
-        (from !== this.#head && this.#steps.size > this.#around.copies && this.#around.isElsewhere(from))
+        (from !== this.#head && this.#isElsewhere(from))
       ) continue;
       this.#leaders.add(from);
       this.#follow(from);
@@ -185,6 +185,12 @@ class Discovery {
     const blocks = places.map((leader) => this.#blockAt(leader));
     const entries = [...this.#entries].map((place) => places.indexOf(place)).filter((block) => block >= 0);
     return { page: this.#page, blocks, entries, apart: this.#around.apart };
+  }
+
+  /** Whether the region ends where it comes to this place. */
+  #isElsewhere(place: number): boolean {
+    const { copies } = this.#around, size = this.#around.elsewhere(place);
+    return size > copies / 2 || (size > 0 && this.#steps.size > copies);
   }
 
   /** Adds the instructions from here to the next jump. */

@@ -88,19 +88,21 @@ export class ReducibleGraph {
   /** Strongly connected components of some nodes, without single nodes that do not lead to themselves (Tarjan, 1972). */
   #cycles(nodes: ReadonlySet<number>): Set<number>[] {
     const order = new Map<number, number>(), low = new Map<number, number>();
-    const stack: number[] = [], found: Set<number>[] = [];
+    const stack: number[] = [], isStacked = new Set<number>(), found: Set<number>[] = [];
     const visit = (node: number) => {
       const position = order.size;
       order.set(node, position);
       low.set(node, position);
       stack.push(node);
+      isStacked.add(node);
       const successors = this.successors(node).filter((to) => nodes.has(to));
       for (const to of successors) {
         if (!order.has(to)) visit(to);
-        if (stack.includes(to)) low.set(node, Math.min(low.get(node) ?? 0, low.get(to) ?? 0));
+        if (isStacked.has(to)) low.set(node, Math.min(low.get(node) ?? 0, low.get(to) ?? 0));
       }
       if (low.get(node) !== position) return;
-      const component = new Set(stack.splice(stack.indexOf(node)));
+      const component = new Set(stack.splice(stack.lastIndexOf(node)));
+      for (const one of component) isStacked.delete(one);
       if (component.size > 1 || successors.includes(node)) found.push(component);
     };
     for (const node of nodes) if (!order.has(node)) visit(node);

@@ -69,11 +69,13 @@ export class RegionCache {
   }
 
   /** Where regions of this page are entered, but for those that are to be replaced: places. */
-  entriesIn(page: number, replaced: ReadonlySet<Region>): Set<number> {
-    const found = new Set<number>();
+  entriesIn(page: number, replaced: ReadonlySet<Region>): Map<number, number> {
+    const found = new Map<number, number>();
     for (const region of this.of(page)) {
       if (replaced.has(region)) continue;
-      for (const index of region.entries) found.add(((this.#slots[index] ?? page) - page) >>> at.SLOT_SHIFT);
+      for (const index of region.entries) {
+        found.set(((this.#slots[index] ?? page) - page) >>> at.SLOT_SHIFT, region.instructions);
+      }
     }
     return found;
   }

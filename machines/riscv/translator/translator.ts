@@ -73,6 +73,9 @@ const STRADDLE_LIMIT = 1000;
 /** Stretches that a batch that is not full waits: on the harts' thread, and in the background. */
 const PATIENCE = { foreground: 4, background: 24 };
 
+/** Stretches for which a region is kept though it has turned out that another would be better. */
+const RENEWAL_PATIENCE = 32;
+
 /** Who wants to know what is translated. */
 export interface TranslationWatch {
   /** Told of each batch before it is installed. */
@@ -99,6 +102,9 @@ export class Translator {
   readonly #hints = new Hints();
   /** Regions to be translated anew. */
   readonly #stale: Set<Region> = new Set();
+  /** Their slots, as long as they are not yet hot, and the stretches until then. */
+  readonly #renewals: Set<number> = new Set();
+  #renewIn = 0;
   #options: TranslatorOptions | undefined;
   #patience = PATIENCE.foreground;
   #msPerInstruction = FIRST_MS_PER_INSTRUCTION;
@@ -202,8 +208,7 @@ export class Translator {
     if (!this.#hints.jumped(page, place, (slot - page) >>> at.SLOT_SHIFT)) return false;
     const region = [...this.#cache.of(page)].find(({ jumps }) => jumps.includes(place));
     if (!region) return false;
-    this.#stale.add(region);
-    this.#hot.add(slotOf(region));
+    this.#renew(region);
     // Control may come there in other ways, too: then it becomes an entry, when it has been hot once more.
     this.#pages.writer.forgetCount(slot);
     return true;
@@ -219,9 +224,15 @@ export class Translator {
     if (!this.#hints.straddled(page, place, register, straddles)) return;
     for (const region of this.#cache.of(page)) {
       if ((region.granules & granulesOf(place, place)) === 0n) continue;
-      this.#stale.add(region);
-      this.#hot.add(slotOf(region));
+      this.#renew(region);
     }
+  }
+
+  /** Has a region translated anew, but not at once: more may be learned soon. */
+  #renew(region: Region): void {
+    this.#stale.add(region);
+    if (this.#renewals.size === 0) this.#renewIn = this.#options?.eager ? 0 : RENEWAL_PATIENCE;
+    this.#renewals.add(slotOf(region));
   }
 
   /**
@@ -229,6 +240,10 @@ export class Translator {
    * the background.
    */
   translate(): void {
+    if (this.#renewals.size > 0 && this.#renewIn-- <= 0) {
+      for (const slot of this.#renewals) this.#hot.add(slot);
+      this.#renewals.clear();
+    }
     if (this.#pending && !this.#settle(this.#pending)) return;
     if (this.#hot.size === 0 || !this.#options) return;
     if (!this.#options.eager && this.#hot.size < BATCH_LEAST && --this.#patience > 0) return;
@@ -386,5 +401,6 @@ export class Translator {
     if (this.#pending) this.#pending.isWanted = false;
     this.#cache.clear("configured anew");
     this.#stale.clear();
+    this.#renewals.clear();
   }
 }

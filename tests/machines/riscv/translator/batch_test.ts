@@ -25,7 +25,7 @@ Deno.test("a hot place in another one's region has none of its own", () => {
   const middle = Number(symbols.get("middle"));
   const source = {
     bytes: page,
-    entries: new Set<number>(),
+    entries: new Map<number, number>(),
     stops: new Set<number>(),
     seen: new Map(),
     apart: new Set<number>(),
