@@ -126,12 +126,16 @@ const TABLE_BYTES = 256;
 
 class RegisterFile<D extends Instance<object, object>> {
   readonly #slots: readonly Slot<D>[];
-  readonly #table: (readonly Slot<D>[])[];
+  /** Made by the first access: most devices of a board have none in a short program. */
+  #table: readonly (readonly Slot<D>[])[] | undefined;
 
   constructor(registers: readonly Register<D>[]) {
     this.#slots = registers.map((register) => new Slot(register));
+  }
+
+  #tableOfSlots(): readonly (readonly Slot<D>[])[] {
     const length = Math.min(TABLE_BYTES, Math.max(...this.#slots.map((slot) => slot.end)));
-    this.#table = Array.from({ length }, (_, offset) => this.#slots.filter((slot) => slot.covers(offset)));
+    return Array.from({ length }, (_, offset) => this.#slots.filter((slot) => slot.covers(offset)));
   }
 
   get widest(): Size {
@@ -139,6 +143,7 @@ class RegisterFile<D extends Instance<object, object>> {
   }
 
   #find(d: D, offset: number, isWrite: boolean): Slot<D> | undefined {
+    this.#table ??= this.#tableOfSlots();
     for (const slot of this.#table[offset] ?? this.#slots) {
       if (!(isWrite ? slot.writable : slot.readable) || !slot.covers(offset)) continue;
       if (slot.when === undefined || slot.when(d)) return slot;

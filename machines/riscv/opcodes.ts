@@ -43,8 +43,9 @@ export const FORMS: readonly Form[] = INSTRUCTIONS.flatMap((instruction) => {
   return lengths.flatMap((length) => places.map((near) => ({ instruction, length, near })));
 });
 
-const BASES: readonly number[] = INSTRUCTIONS.map((instruction) =>
-  FIRST_FORM + FORMS.findIndex((form) => form.instruction === instruction)
+/** Opcodes of the instructions' first forms. */
+const BASES: readonly number[] = FORMS.flatMap(({ instruction }, index) =>
+  instruction === FORMS[index - 1]?.instruction ? [] : [FIRST_FORM + index]
 );
 
 /** The opcode of a form. `index` is the instruction's position in the table. */

@@ -40,7 +40,11 @@ export class Bytes {
 
   /** Signed LEB128. Numbers must be safe integers; a bigint is taken as a signed 64-bit value. */
   signed(value: number | bigint): this {
-    if (typeof value === "bigint") return this.#signedBig(BigInt.asIntN(64, value));
+    if (typeof value === "bigint") {
+      const wrapped = BigInt.asIntN(64, value), near = Number(wrapped);
+      if (!Number.isSafeInteger(near)) return this.#signedBig(wrapped);
+      value = near;
+    }
     for (;;) {
       const low = ((value % 0x80) + 0x80) % 0x80;
       value = Math.floor(value / 0x80);
