@@ -192,6 +192,67 @@ for (const { name, change, status = 0n, rights = R | W, storesNothing = false, f
   });
 }
 
+Deno.test("an instruction that lies in two pages is what the second one of them is at the moment", () => {
+  const bench = new Bench();
+  const { hart } = bench;
+  const tables = new Tables(bench);
+  const NEXT = [RAM + 0x3000n, RAM + 0x5000n] as const, STEPS = [1, 5] as const;
+  tables.map(CODE, CODE_AT, R | X | A);
+  const entry = tables.map(CODE + 0x1000n, NEXT[0], R | X | A);
+  bench.load((asm) => {
+    asm.csrr(a2, "mcause");
+    asm.addi(t0, a2, -9);
+    asm.bnez(t0, "end");
+    setEntry(asm, entry, NEXT[1], R | X | A);
+    asm.li(t0, CODE + 0x1000n);
+    asm.sfence_vma(t0, zero);
+    asm.csrr(t0, "mepc");
+    asm.addi(t0, t0, 4);
+    asm.csrw("mepc", t0);
+    asm.mret();
+    asm.label("end");
+    asm.wfi();
+  }, HANDLER);
+  STEPS.forEach((step, i) => {
+    const asm = assembler();
+    asm.label("round");
+    asm.addi(a0, a0, -1);
+    asm.beqz(a0, "done");
+    asm.li(t2, AT);
+    asm.bne(a0, t2, "on");
+    asm.ecall();
+    asm.label("on");
+    asm.j("straddling");
+    asm.label("done");
+    asm.ebreak();
+    asm.space(0xffe - asm.offset);
+    asm.label("straddling");
+    asm.addi(a1, a1, step);
+    asm.jr(s1);
+    const { bytes } = asm.finish();
+    bench.write(CODE_AT, bytes.subarray(0, 0x1000));
+    bench.write(NEXT[i] ?? 0n, bytes.subarray(0x1000));
+  });
+  hart.reset({ pc: RAM + 0x4000n });
+  bench.write(RAM + 0x4000n, Uint8Array.of(0x73, 0x00, 0x20, 0x30)); // mret
+  for (
+    const [csr, value] of [
+      [0x305, HANDLER],
+      [0x3b0, (1n << 54n) - 1n],
+      [0x3a0, 0x1fn],
+      [0x180, 8n << 60n | ROOT >> 12n],
+      [0x341, CODE],
+      [0x300, BigInt(S_MODE) << 11n],
+    ] as const
+  ) hart.writeCsr(csr, value);
+  hart.writeRegister(s1, CODE);
+  hart.writeRegister(a0, BigInt(ROUNDS));
+  hart.run(100_000);
+  assertEquals(hart.waiting, true, `did not end: pc ${hart.pc.toString(16)}`);
+  assertEquals([hart.readRegister(a2), hart.readRegister(a1)], [3n, BigInt(ROUNDS - AT - 1 + 5 * AT)]);
+  bench.dispose();
+});
+
 Deno.test("MPRV that comes and goes within a hot loop decides about each access", () => {
   const bench = new Bench();
   const tables = new Tables(bench);
