@@ -5,7 +5,7 @@ import { x } from "../../../../machines/riscv/registers.ts";
 import { Bench, RAM } from "../bare_metal.ts";
 import { AT_ONCE, translationIn } from "../tiers.ts";
 
-const { zero, ra, sp, t0, t1, t2, a0, a1, s0, s1 } = x;
+const { zero, ra, sp, t0, t1, t2, a0, a1, a2, s0, s1 } = x;
 const STACK = RAM + 0x30_0000n;
 
 function run(write: (asm: Assembler) => void): Bench {
@@ -107,6 +107,46 @@ Deno.test("a switch goes to every one of its cases, also those that were never s
     asm.j("end");
   });
   assertEquals(bench.hart.readRegister(s0), BigInt(80 * 31 + 20 * 32));
+  bench.dispose();
+});
+
+Deno.test("a jump goes 4 GiB further, though it was seen to go to the same place here", () => {
+  const bench = new Bench();
+  const [ram] = bench.ranges;
+  assert(ram);
+  const FAR = 1n << 32n;
+  bench.ranges.push({ ...ram, first: RAM + FAR, last: RAM + FAR + 0xfffn, offset: bench.offset + 0x10_0000 });
+  bench.mapChanged();
+  bench.hart.translate({ threshold: 2, limit: 64, eager: true });
+  const far = assembler();
+  bench.runToWait((asm) => {
+    asm.li(s1, 200);
+    asm.la(a0, "here");
+    asm.la(a2, "back");
+    asm.li(a1, FAR);
+    asm.label("round");
+    // Every eighth time, from the hundredth round on.
+    asm.mv(t0, a0);
+    asm.li(t1, 100);
+    asm.bgeu(s1, t1, "go");
+    asm.andi(t1, s1, 7);
+    asm.bnez(t1, "go");
+    asm.add(t0, t0, a1);
+    asm.label("go");
+    asm.mv(t2, t0);
+    asm.jr(t2);
+    far.space(asm.offset);
+    far.addi(s0, s0, 1000);
+    far.jr(a2);
+    bench.write(RAM + 0x10_0000n, far.finish().bytes);
+    asm.label("here");
+    asm.addi(s0, s0, 1);
+    asm.label("back");
+    asm.addi(s1, s1, -1);
+    asm.bnez(s1, "round");
+  }, 10_000);
+  // 96, 88 … 8.
+  assertEquals(bench.hart.readRegister(s0), 188n + 12n * 1000n);
   bench.dispose();
 });
 
