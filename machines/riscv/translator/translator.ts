@@ -52,7 +52,7 @@ export const MAX_THRESHOLD = 65535, MAX_REGIONS = ENTRY_LIMIT;
 const COPY_LIMIT = 200;
 
 /** Measured with a boot of Linux; see README. */
-export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 3000, limit: 8192, eager: false };
+export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 10_000, limit: 8192, eager: false };
 
 const MODULE_BYTES = 12 * 2 ** 20;
 /** Places that are worth a module, and places of one module at most. */
@@ -74,7 +74,7 @@ const STRADDLE_LIMIT = 1000;
 const PATIENCE = { foreground: 4, background: 24 };
 
 /** Stretches for which a region is kept though it has turned out that another would be better. */
-const RENEWAL_PATIENCE = 32;
+const RENEWAL_PATIENCE = 96;
 
 /** Who wants to know what is translated. */
 export interface TranslationWatch {
