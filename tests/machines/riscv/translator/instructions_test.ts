@@ -7,6 +7,8 @@ import { AT, load, type LoopOptions, RAM_BYTES, RESULT_BYTES } from "./instructi
 
 /** A few for each loop, so that all of them go again. */
 const FEW: Tier = { ...SMALL_CACHE, name: "in a cache of 16 regions", translation: { threshold: 1, regions: 16 } };
+/** In batches, as by default, but for programs that are over sooner. */
+const SOONER: Tier = { ...JIT, translation: { threshold: 3000 } };
 /** So often that all loops get hot. */
 const HOT = 200;
 /** Instructions between two looks at what is hot. */
@@ -80,5 +82,5 @@ function testIn(tiers: readonly Tier[], options: LoopOptions): void {
 
 testIn([AT_ONCE, CHECKED], { isCompressed: false, repeats: 1 });
 testIn([AT_ONCE, FEW, ...(isLong ? [CHECKED, SMALL_CACHE] : [])], { isCompressed: true, repeats: 1 });
-testIn([JIT], { isCompressed: false, repeats: HOT });
+testIn([SOONER], { isCompressed: false, repeats: HOT });
 if (isLong) testIn([JIT, SOON], { isCompressed: true, repeats: 4 * HOT });
