@@ -9,8 +9,9 @@ import type { Instruction } from "../instruction.ts";
 import { PAGE_BYTES } from "../layout.ts";
 import { hasStaticTarget } from "../opcodes.ts";
 
-/** Instructions of a region at most. */
+/** Instructions of a region at most; from so many on it takes in no further blocks. */
 export const REGION_LIMIT = 512;
+const BLOCKS_LIMIT = 200;
 
 /** Instructions of a callee that becomes part of its callers' regions, at most. */
 const LEAF_LIMIT = 40;
@@ -174,7 +175,7 @@ class Discovery {
   shape(): Shape | undefined {
     for (let from = this.#queue.shift(); from !== undefined; from = this.#queue.shift()) {
       if (
-        this.#leaders.has(from) ||
+        this.#leaders.has(from) || (callOf(from) === 0 && this.#steps.size >= BLOCKS_LIMIT) ||
         (from !== this.#head && this.#isElsewhere(from))
       ) continue;
       this.#leaders.add(from);

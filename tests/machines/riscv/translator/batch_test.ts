@@ -2,7 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { assembler } from "../../../../machines/riscv/assemble.ts";
 import { ALL_FEATURES, instructionSet } from "../../../../machines/riscv/features.ts";
+import { decode } from "../../../../machines/riscv/decode.ts";
 import { x } from "../../../../machines/riscv/registers.ts";
+import { discover, stepsOf } from "../../../../machines/riscv/translator/discovery.ts";
 import { compileBatch } from "../../../../machines/riscv/translator/batch.ts";
 import { Bench } from "../bare_metal.ts";
 
@@ -76,4 +78,30 @@ Deno.test("a place in a region becomes an entry if control often comes there fro
   while (!bench.hart.waiting) bench.hart.run(10_000);
   assert(bench.hart.translation.entered - entered > 9000, "the place was left to the interpreter");
   bench.dispose();
+});
+
+Deno.test("a large function is several regions, and what is called within one stays whole", () => {
+  const asm = assembler();
+  // Branches to further code all along, each behind ten instructions and a call of a small function.
+  for (let i = 0; i < 40; i++) {
+    asm.label(`part ${i}`);
+    for (let j = 0; j < 10; j++) asm.addi(a0, a0, 1);
+    asm.jal(x.ra, "leaf");
+    asm.beqz(a0, `part ${(7 * i) % 40}`);
+  }
+  asm.ret();
+  asm.label("leaf");
+  asm.addi(a1, a1, 1);
+  asm.ret();
+  const { bytes } = asm.finish();
+  const page = new Uint8Array(4096);
+  page.set(bytes);
+  const readStep = stepsOf(new DataView(page.buffer), (word) => decode(word), new Set());
+  const around = { elsewhere: () => 0, seenOf: () => [], apart: new Set<number>(), copies: 200 };
+  const { blocks } = discover(0, readStep, 0, around) ?? { blocks: [] };
+  const places = new Set(blocks.map(({ place }) => place));
+  const size = blocks.reduce((sum, { count }) => sum + count, 0);
+  assert(size >= 200 && size < 260, `${size} instructions`);
+  const calls = blocks.flatMap(({ end }) => end.kind === "call" ? [end.to] : []);
+  assert(calls.length > 5 && calls.every((place) => places.has(place)), "a callee is missing");
 });
