@@ -4,7 +4,18 @@
  */
 import { decode } from "../decode.ts";
 import { PAGE_BYTES, SLOT_SHIFT } from "../layout.ts";
-import { callOf, discover, type End, entriesOf, isCall, isReturn, type Shape, stepsOf } from "./discovery.ts";
+import {
+  callOf,
+  discover,
+  type End,
+  entriesOf,
+  instructionsOf,
+  isCall,
+  isReturn,
+  type Shape,
+  type Step,
+  stepsOf,
+} from "./discovery.ts";
 import { granulesOf } from "./granules.ts";
 import type { PageHints } from "./hints.ts";
 import { regionModule } from "./region_module.ts";
@@ -125,7 +136,7 @@ function translateBatch(request: BatchRequest): Batch {
 function codeOf({ page, blocks }: Shape, pages: ReadonlyMap<number, PageSource>): ShownBatch["code"][number] {
   const { buffer, byteOffset } = (pages.get(page) as PageSource).bytes;
   const view = new DataView(buffer, byteOffset, PAGE_BYTES);
-  return blocks.flatMap(({ steps, end }) => "step" in end ? [...steps, end.step] : steps)
+  return blocks.flatMap(instructionsOf)
     .toSorted((a, b) => a.offset - b.offset)
     .map(({ offset, decoded }) => ({
       place: offset,
@@ -134,21 +145,16 @@ function codeOf({ page, blocks }: Shape, pages: ReadonlyMap<number, PageSource>)
 }
 
 function planOf(shape: Shape): RegionPlan {
-  let granules = 0n, instructions = 0;
-  for (const { steps, end } of shape.blocks) {
-    for (const step of "step" in end ? [...steps, end.step] : steps) {
-      granules |= granulesOf(step.offset, step.offset + step.decoded.length - 1);
-      instructions++;
-    }
-  }
+  const steps = shape.blocks.flatMap(instructionsOf);
+  const granulesAt = ({ offset, decoded }: Step) => granulesOf(offset, offset + decoded.length - 1);
   return {
     page: shape.page,
     head: shape.blocks[0]?.place ?? 0,
     entries: entriesOf(shape).map(({ place }) => place),
     blocks: headsOf(shape),
     jumps: shape.blocks.flatMap(({ end }) => isByRegister(end) ? [end.step.offset] : []),
-    granules,
-    instructions,
+    granules: steps.reduce((granules, step) => granules | granulesAt(step), 0n),
+    instructions: steps.length,
   };
 }
 

@@ -80,6 +80,11 @@ export interface Block {
   readonly count: number;
 }
 
+/** All instructions of a block: what ends it, too. */
+export function instructionsOf({ steps, end }: Block): readonly Step[] {
+  return "step" in end ? [...steps, end.step] : steps;
+}
+
 /** Where the region can be entered, the head first. */
 export function entriesOf({ blocks, entries }: Shape): readonly Block[] {
   return entries.flatMap((position) => blocks[position] ?? []);

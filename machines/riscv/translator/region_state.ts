@@ -17,7 +17,7 @@ import {
 } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { parameter } from "../page_walk.ts";
-import type { Block, Shape } from "./discovery.ts";
+import { type Block, instructionsOf, type Shape } from "./discovery.ts";
 import { Exits } from "./exits.ts";
 import { FRESH, INTERPRET, type Linkage } from "./linkage.ts";
 import { bitOf, type File, readBy, writtenBy } from "./register_flow.ts";
@@ -259,8 +259,7 @@ export function asDouble(bits: Expr): Expr {
 
 /** The registers that the region's instructions name. */
 function registersOf(f: FunctionBuilder, blocks: readonly Block[]): ReadonlyMap<string, Register> {
-  const steps = blocks.flatMap(({ steps, end }) => "step" in end ? [...steps, end.step] : steps);
-  const named = steps.reduce((set, step) => set | readBy(step) | writtenBy(step), 0n);
+  const named = blocks.flatMap(instructionsOf).reduce((set, step) => set | readBy(step) | writtenBy(step), 0n);
   const registers = new Map<string, Register>();
   for (const file of ["x", "f"] as const) {
     for (let number = 0; number < 32; number++) {

@@ -4,7 +4,7 @@
  */
 import { layoutOf, registerFiles } from "../operands.ts";
 import { INSTRUCTIONS } from "../table.ts";
-import { type Block, isCall, type Step } from "./discovery.ts";
+import { type Block, instructionsOf, isCall, type Step } from "./discovery.ts";
 import type { Graph } from "./loops.ts";
 
 export type File = "x" | "f";
@@ -80,9 +80,9 @@ function isLeftByCall(block: Block | undefined): boolean {
 }
 
 /** The registers that a block reads before it writes them, and those that it writes. */
-function usesOf({ steps, end }: Block): { read: bigint; written: bigint } {
+function usesOf(block: Block): { read: bigint; written: bigint } {
   let read = 0n, written = 0n;
-  for (const step of "step" in end ? [...steps, end.step] : steps) {
+  for (const step of instructionsOf(block)) {
     read |= readBy(step) & ~written;
     written |= writtenBy(step);
   }

@@ -12,7 +12,7 @@ const { zero, t0, t1, a0, a1, a2 } = x;
 Deno.test("exits of translated code are counted by their reasons", () => {
   const bench = new Bench();
   bench.hart.translate({ threshold: 2, limit: 64, eager: true });
-  bench.load((asm) => {
+  bench.runToWait((asm) => {
     asm.li(a0, 1000);
     asm.li(a1, DEVICE);
     asm.label("round");
@@ -22,11 +22,7 @@ Deno.test("exits of translated code are counted by their reasons", () => {
     asm.lbu(t1, 0, a1);
     asm.addi(a0, a0, -1);
     asm.bnez(a0, "round");
-    asm.label("end");
-    asm.wfi();
-    asm.j("end");
-  });
-  bench.hart.run(100_000);
+  }, 100_000);
   const { entered, exits, present, made } = bench.hart.translation;
   assertEquals(exits["floating point"], 0);
   for (const reason of ["memory access", "CSR"] as const) assert(Math.abs(exits[reason] - 1000) < 20, reason);
@@ -40,7 +36,7 @@ Deno.test("exits of translated code are counted by their reasons", () => {
 Deno.test("translated code goes on behind a TLB miss", () => {
   const bench = new Bench(1, 2 * TLB_BYTES);
   bench.hart.translate({ threshold: 2, limit: 64, eager: true });
-  bench.load((asm) => {
+  bench.runToWait((asm) => {
     asm.li(a0, 1000);
     asm.la(a1, "end");
     asm.li(t1, TLB_BYTES);
@@ -52,11 +48,7 @@ Deno.test("translated code goes on behind a TLB miss", () => {
     asm.sw(t0, 8, a2);
     asm.addi(a0, a0, -1);
     asm.bnez(a0, "round");
-    asm.label("end");
-    asm.wfi();
-    asm.j("end");
-  });
-  bench.hart.run(100_000);
+  }, 100_000);
   const { entered, exits } = bench.hart.translation;
   assert(entered > 0 && exits["memory access"] < 20, `${exits["memory access"]} exits`);
   bench.dispose();
