@@ -104,9 +104,9 @@ export class SlotWriter {
 
 const hasStatic: readonly boolean[] = INSTRUCTIONS.map(hasStaticTarget);
 
-/** Instructions after which straight-line decoding stops. */
+/** Instructions after which straight-line decoding stops: nothing is decoded unless control comes there. */
 const endsRun: readonly boolean[] = INSTRUCTIONS.map(({ semantics: s }) =>
-  s.shape === "jump" || (s.shape === "system" && s.action !== "fence" && s.action !== "fence.i")
+  s.shape === "jump" || s.shape === "branch" || (s.shape === "system" && s.action !== "fence" && s.action !== "fence.i")
 );
 
 export class DecodedPages {
@@ -244,6 +244,14 @@ export class DecodedPages {
   pageAt(slot: number): number | undefined {
     const page = slot - (slot - this.#pool) % at.DECODED_PAGE_BYTES;
     return this.#used.has(page) && slot - page < at.PAGE_SENTINEL ? page : undefined;
+  }
+
+  /** By halfword of a page: 1 where an instruction was decoded, which control has come to since the page is as it is. */
+  decodedIn(page: number): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from(
+      { length: at.PAGE_BYTES / 2 },
+      (_, i) => this.writer.opcode(page + i * at.SLOT_BYTES) ? 1 : 0,
+    );
   }
 
   /** The instruction word that a slot of a page was decoded from. */

@@ -1,5 +1,5 @@
 /** What each form of an instruction does in the interpreter: statements made from the semantics in the table. */
-import { call, choose, type Expr, i32, i64, type Local } from "../wasm/expression.ts";
+import { call, type Callee, choose, type Expr, i32, i64, type Local } from "../wasm/expression.ts";
 import { type Global, readGlobal } from "../wasm/module.ts";
 import { branch, branchIf, type Label, set, type Statement, type Statements, store, when } from "../wasm/statement.ts";
 import { countOperands, replaceOperands } from "../wasm/rewrite.ts";
@@ -59,6 +59,8 @@ export interface Machine extends OperandLocals {
   readonly entering: Global;
   readonly mmu: Mmu;
   readonly status: StatusCode;
+  /** (base): empties the windows. */
+  readonly forget: Callee;
   /** Accrued exception flags of the soft-float functions. */
   readonly flags: Global;
 }

@@ -44,6 +44,7 @@ import { arriveByFetch, enterRegion } from "./region_entry.ts";
 import { tlbOffset } from "./translate.ts";
 import { defineStatus } from "./status_code.ts";
 import { REGION_SIGNATURE } from "./translator/linkage.ts";
+import { defineForget } from "./translator/windows.ts";
 
 /** Beyond what a slot's count can be. */
 export const NEVER = 0x10000;
@@ -100,14 +101,15 @@ export function generateInterpreter(isWatched = false): Uint8Array<ArrayBuffer> 
   module.exportFunction("firstFloat", imports.firstFloat);
   const intrinsics = new Map([...functions, ...defineMultiply(module)]);
   const mmu = defineMmu(module, imports, isWatched), status = defineStatus(module);
-  defineRun(module, imports, { mmu, status }, { flags, threshold, entering }, intrinsics);
+  const forget = defineForget(module);
+  defineRun(module, imports, { mmu, status, forget }, { flags, threshold, entering }, intrinsics);
   return module.finish();
 }
 
 function defineRun(
   module: ModuleBuilder,
   imports: HartImports,
-  { mmu, status }: Pick<Machine, "mmu" | "status">,
+  { mmu, status, forget }: Pick<Machine, "mmu" | "status" | "forget">,
   { flags, threshold, entering }: Pick<Machine, "flags" | "threshold" | "entering">,
   intrinsics: ReadonlyMap<string, Callee>,
 ) {
@@ -153,6 +155,7 @@ function defineRun(
       },
       mmu,
       status,
+      forget,
       flags,
       threshold,
       entering,

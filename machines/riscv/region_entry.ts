@@ -6,7 +6,7 @@ import { count, type Machine, refund, saved, slotField } from "./handlers.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
 import { FIRST_ENTRY } from "./opcodes.ts";
-import { CALL_DEPTH, FRESH, INTERPRET } from "./translator/linkage.ts";
+import { CALL_DEPTH, INTERPRET } from "./translator/linkage.ts";
 
 /** In `skip`: a region asks that the interpreter runs the next instruction, or was left for it. No slots lie there. */
 const SKIP_NEXT = -1, JUST_LEFT = -2;
@@ -20,6 +20,8 @@ export function enterRegion(m: Machine, imports: HartImports, region: Prototype,
       set(m.opcode, originalOpcode(m)),
       branch(start),
     ]),
+    // Mappings may have changed since translated code ran last.
+    when(i64.ne(i64.load(m.base, at.WINDOWS_USED), i64.const(0)), [callFor(m.forget, m.base)]),
     ...refund(m),
     store.i32(m.base, i32.const(0), at.LAST_JUMP),
     ...saved(m, [
@@ -31,7 +33,7 @@ export function enterRegion(m: Machine, imports: HartImports, region: Prototype,
         ],
         [set(
           m.target,
-          callIndirect(region, index, m.base, i32.const(FRESH + CALL_DEPTH), index, i64.load(m.base, at.PC)),
+          callIndirect(region, index, m.base, i32.const(CALL_DEPTH), index, i64.load(m.base, at.PC)),
         )],
       ),
     ]),

@@ -7,15 +7,18 @@ import { set, type Statements, store, when, whenRarely } from "../../wasm/statem
 import * as at from "../layout.ts";
 import { page, tlbOffset } from "../translate.ts";
 import { type Block, loopsOf, type Step } from "./discovery.ts";
-import { type Access, accessOf, type Group, type Member } from "./groups.ts";
+import type { Access, Group, Member } from "./groups.ts";
 import type { RegionState } from "./region_state.ts";
 import { fieldOf, openWindow, windowOf } from "./windows.ts";
 
+const STACK = 2;
+
 /** Leaves the guest memory address of an access in `entry`, or leaves the region if the TLB does not know it. */
 export function locate(region: RegionState, step: Step, access: Access, left: number, member?: Member): Statements {
-  const { register, table } = access;
-  if (!member || member.group.count === 1) {
-    return !access.isAligned && region.remembers(register, table)
+  const { register } = access;
+  // What the stack pointer points to is in the same page nearly always.
+  if (!member || (member.group.count === 1 && register !== STACK)) {
+    return !access.isAligned && region.isLooping(step)
       ? locateByWindow(region, step, access, left)
       : locateByTlb(region, step, access, left);
   }
@@ -101,23 +104,12 @@ function isOutside(base: Local, window: number, first: Expr, bytes: number): Exp
   return i64.gt_u(i64.or(place, missing), i64.const(at.PAGE_BYTES - bytes));
 }
 
-/** Accesses from which on it pays to remember the page; one in a loop counts as that many. */
-const WINDOW_FROM = 6;
-/** The stack pointer: what it points to is in the same page nearly always. */
-const STACK = 2;
+/** The distance of a loop's end from its head, in bytes, up to which what it does is worth more code. */
+const LOOP_BYTES = 256;
 
-/** Windows for the registers by which memory is accessed often. */
-export function windowsOf(blocks: readonly Block[]): ReadonlySet<number> {
-  const loops = loopsOf(blocks);
-  const counts = new Map<number, number>();
-  for (const { place, steps } of blocks) {
-    const isLooping = loops.some(({ from, to }) => place >= from && place <= to);
-    for (const access of steps.map(accessOf)) {
-      if (!access) continue;
-      const key = windowOf(access.register, access.table);
-      const isOften = isLooping || access.register === STACK;
-      counts.set(key, (counts.get(key) ?? 0) + (isOften ? WINDOW_FROM : 1));
-    }
-  }
-  return new Set([...counts].filter(([, count]) => count >= WINDOW_FROM).map(([window]) => window));
+/** Places of instructions that small loops run. */
+export function loopingPlaces(blocks: readonly Block[]): ReadonlySet<number> {
+  const loops = loopsOf(blocks).filter(({ from, to }) => to - from < LOOP_BYTES);
+  const looping = blocks.filter(({ place }) => loops.some(({ from, to }) => place >= from && place <= to));
+  return new Set(looping.flatMap(({ steps }) => steps.map(({ offset }) => offset)));
 }

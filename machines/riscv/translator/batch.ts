@@ -52,6 +52,8 @@ export interface PageSource extends PageHints {
   readonly entries: ReadonlyMap<number, number>;
   /** Instructions that are not to be translated, because a debugger wants to know when they run. */
   readonly stops: ReadonlySet<number>;
+  /** By halfword: whether the instruction that begins there has run; nothing if that is of no account. */
+  readonly hasRun: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** What is known of a region that was translated. */
@@ -119,6 +121,7 @@ function translateBatch(request: BatchRequest): Batch {
       elsewhere: (offset) => taken.get(offset) ?? 0,
       seenOf: (offset) => [...source.seen.get(offset) ?? []],
       apart: source.apart,
+      hasRun: (offset) => source.hasRun === undefined || source.hasRun[offset >>> 1] === 1,
       copies: request.copies,
     });
     if (!shape) continue;

@@ -33,12 +33,12 @@ export interface Beginning {
   readonly selector: Local;
 }
 
-/** `arrive` gives what is to be done first at an entry. */
+/** `arrive` gives what is to be done first at the first entry, or at any of the others. */
 export function structured(
   graph: Graph,
   beginning: Beginning,
   code: NodeCode,
-  arrive: (entry: number) => Statements,
+  arrive: (entries: readonly number[]) => Statements,
 ): Statements {
   return new Structure(graph, beginning, code, arrive).statements();
 }
@@ -50,7 +50,7 @@ class Structure {
   readonly #beginning: Beginning;
   readonly #selector: Local;
   readonly #code: NodeCode;
-  readonly #arrive: (entry: number) => Statements;
+  readonly #arrive: (entries: readonly number[]) => Statements;
   /** All nodes that are reached, the root first, each before those that it dominates. */
   readonly #order: readonly number[];
   readonly #position: readonly (number | undefined)[];
@@ -60,7 +60,7 @@ class Structure {
   readonly #merges: number[];
   readonly #children: number[][];
 
-  constructor(graph: Graph, beginning: Beginning, code: NodeCode, arrive: (entry: number) => Statements) {
+  constructor(graph: Graph, beginning: Beginning, code: NodeCode, arrive: (entries: readonly number[]) => Statements) {
     this.#arrive = arrive;
     this.#graph = new ReducibleGraph(graph, beginning.entries);
     this.#beginning = beginning;
@@ -169,12 +169,20 @@ class Structure {
 
   #begin({ targets }: Dispatcher): Statements {
     const { isFirst, select } = this.#beginning;
-    const arrive = (entry: number) => [...this.#arrive(entry), ...this.#go(this.#graph.root, entry)];
-    if (targets.length === 1) return targets.flatMap(arrive);
-    const starts = targets.map((entry) => label(`entry ${entry}`));
-    const first = starts[0] as Label;
-    let nest: Statements = [branchIf(first, isFirst), branchTable(starts, first, select)];
-    for (const [i, entry] of targets.entries()) nest = [block(starts[i] as Label, nest), ...arrive(entry)];
+    const go = (entry: number) => this.#go(this.#graph.root, entry);
+    const [first = 0, ...others] = targets;
+    const atFirst = [...this.#arrive([first]), ...go(first)];
+    if (others.length === 0) return atFirst;
+    const elsewhere = label("another entry"), starts = others.map((entry) => label(`entry ${entry}`));
+    const last = starts.at(-1) as Label;
+    // The first entry has a number, too.
+    const choice = branchTable([last, ...starts], last, select);
+    let nest: Statements = [
+      block(elsewhere, [branchIf(elsewhere, i32.eqz(isFirst)), ...atFirst]),
+      ...this.#arrive(others),
+      choice,
+    ];
+    for (const [i, entry] of others.entries()) nest = [block(starts[i] as Label, nest), ...go(entry)];
     return nest;
   }
 

@@ -140,6 +140,8 @@ export interface Surroundings {
   /** Where the jump by register at an offset has gone. */
   seenOf(offset: number): readonly number[];
   readonly apart: ReadonlySet<number>;
+  /** Whether control has ever come to an offset. What never ran is left out: see README. */
+  hasRun(offset: number): boolean;
   /** A region of so many instructions ends where others begin; a smaller one has a copy of those that are half of that. */
   readonly copies: number;
 }
@@ -181,7 +183,7 @@ class Discovery {
     for (let from = this.#queue.shift(); from !== undefined; from = this.#queue.shift()) {
       if (
         this.#leaders.has(from) || (callOf(from) === 0 && this.#steps.size >= BLOCKS_LIMIT) ||
-        (from !== this.#head && this.#isElsewhere(from))
+        (from !== this.#head && (this.#isElsewhere(from) || !this.#around.hasRun(offsetOf(from))))
       ) continue;
       this.#leaders.add(from);
       this.#follow(from);

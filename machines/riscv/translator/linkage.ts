@@ -22,8 +22,6 @@ export function runRegion(view: DataView, region: RegionFunction, base: number, 
 
 /** Guest calls that nest as calls on the host's stack. */
 export const CALL_DEPTH = 256;
-/** Added to the depth by who is not translated code: the TLB may have changed. */
-export const FRESH = 0x10000;
 
 /** What the regions of a module share. Functions: (base, depth, target) → as of a region, after running the region there, if any. */
 export interface Linkage {

@@ -70,7 +70,8 @@ export function regionCode(
   const { base, depth, target } = region;
   const index = parameter(f, 2);
   const begin = { entries, selector: index, ...chosenBy(region, index, offsetOf(blocks[entries[0] ?? 0]?.place ?? 0)) };
-  const body = structured(graph, begin, code, (entry) => region.load(liveAt(entry)));
+  const arrive = (entries: readonly number[]) => region.load(entries.reduce((set, entry) => set | liveAt(entry), 0n));
+  const body = structured(graph, begin, code, arrive);
   const follow = [region.spillBudget(), tailCall(linkage.follow, base, depth, target)];
   // A caller on the host's stack, if there is one, goes on by itself.
   const back = [when(i32.eq(depth, i32.const(CALL_DEPTH)), follow, [region.spillBudget(), giveBack(target)])];

@@ -11,7 +11,7 @@ import { parameter } from "../page_walk.ts";
 import type { Shape } from "./discovery.ts";
 import { type Linkage, REGION_SIGNATURE } from "./linkage.ts";
 import { regionCode } from "./region_code.ts";
-import { defineWindows } from "./windows.ts";
+import { defineClaim, FORGET } from "./windows.ts";
 
 export const WASM_PAGE_BYTES = 65536;
 const CALLEE = { params: ["i32", "i32", "i64"], results: ["i64"] } as const;
@@ -35,13 +35,14 @@ export function regionModule(
     if (!MULTIPLY.has(name)) intrinsics.set(name, module.importFunction(name, signature));
   }
   const log = isChecked ? module.importFunction("logStore", { params: ["i32"] }) : undefined;
+  const forget = module.importFunction("forget", FORGET);
   const straddles = module.importFunction("straddles", { params: ["i32"] });
   const refill = module.importFunction("refill", { params: ["i32", "i64", "i64", "i32"], results: ["i32"] });
   const writeSstatus = module.importFunction("writeSstatus", { params: ["i32", "i64"], results: ["i32"] });
   // Multiplications are the module's own, so that the engine can inline them.
   for (const [name, callee] of defineMultiply(module)) intrinsics.set(name, callee);
-  const shared = { ...defineLinkage(module, hart), ...defineWindows(module, straddles, refill) };
-  const linkage = { flags, hart, log, refill, writeSstatus, ...shared };
+  const claim = defineClaim(module, refill, straddles);
+  const linkage = { flags, hart, log, refill, writeSstatus, forget, claim, ...defineLinkage(module, hart) };
   const meaning = {
     operand: (name: string) => {
       throw new Error(`operand "${name}" was left unbound`);

@@ -13,16 +13,14 @@ import {
   type Statement,
   type Statements,
   store,
-  when,
 } from "../../wasm/statement.ts";
 import * as at from "../layout.ts";
 import { parameter } from "../page_walk.ts";
-import { type Block, instructionsOf, type Shape } from "./discovery.ts";
+import { type Block, instructionsOf, type Shape, type Step } from "./discovery.ts";
 import { Exits } from "./exits.ts";
-import { FRESH, INTERPRET, type Linkage } from "./linkage.ts";
+import { INTERPRET, type Linkage } from "./linkage.ts";
 import { bitOf, type File, readBy, writtenBy } from "./register_flow.ts";
-import { windowsOf } from "./access.ts";
-import { windowOf } from "./windows.ts";
+import { loopingPlaces } from "./access.ts";
 
 /** Bits of an exit code: the place in the page, and above them what goes back to the budget. */
 const PLACE_BITS = 12;
@@ -67,8 +65,8 @@ export class RegionState {
   readonly double: Local;
   readonly single: Local;
   readonly bits: Local;
-  /** Windows in which single accesses look first. */
-  readonly #windows: ReadonlySet<number>;
+  /** Places of instructions that small loops run. */
+  readonly #looping: ReadonlySet<number>;
   /** Ways out: to the interpreter, which runs the instruction at `place`; to `target`; back to a caller, probably. */
   readonly exits: Exits = new Exits("exit");
   readonly leaves: Exits = new Exits("leave");
@@ -109,7 +107,7 @@ export class RegionState {
     this.bits = f.local("i64");
     this.distance = f.local("i32");
     this.#registers = registersOf(f, blocks);
-    this.#windows = windowsOf(blocks);
+    this.#looping = loopingPlaces(blocks);
   }
 
   read(file: File, number: number): Expr {
@@ -135,9 +133,9 @@ export class RegionState {
     return [set(this.isSettled, i32.and(isNearest, readGlobal(this.flags)))];
   }
 
-  /** Whether single accesses by this register to this table look first where the last one went. */
-  remembers(register: number, table: number): boolean {
-    return this.#windows.has(windowOf(register, table));
+  /** Whether a small loop runs the instruction. */
+  isLooping(step: Step): boolean {
+    return this.#looping.has(step.offset);
   }
 
   /** i32: where the base register of a group of accesses points to in guest memory. */
@@ -162,10 +160,6 @@ export class RegionState {
     return [
       // A constant spares the engine's bounds checks of registers.
       ...(this.#hart === undefined ? [] : [set(this.base, i32.const(this.#hart))]),
-      when(i32.ge_u(this.depth, i32.const(FRESH)), [
-        set(this.depth, i32.sub(this.depth, i32.const(FRESH))),
-        when(i64.ne(i64.load(this.base, at.WINDOWS_USED), i64.const(0)), [run(this.linkage.forget, this.base)]),
-      ]),
       set(this.page, i64.and(this.pc, i64.const(-at.PAGE_BYTES))),
       ...this.resume(),
     ];

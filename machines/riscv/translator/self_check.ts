@@ -5,7 +5,7 @@
 import type { GuestMemory } from "../../../ecs/ram_block.ts";
 import type { InterpreterExports } from "../interpreter.ts";
 import * as at from "../layout.ts";
-import { CALL_DEPTH, FRESH, type RegionFunction, runRegion } from "./linkage.ts";
+import { CALL_DEPTH, type RegionFunction, runRegion } from "./linkage.ts";
 
 /** Translated and interpreted code differ. */
 export class TranslationError extends Error {
@@ -60,7 +60,7 @@ export class SelfCheck {
     this.#stores.length = this.#words.length = 0;
     before.set(state);
     const flagsBefore = before[at.FFLAGS / 4] = flags.value;
-    const status = runRegion(this.#view, region, base, FRESH + CALL_DEPTH, index);
+    const status = runRegion(this.#view, region, base, CALL_DEPTH, index);
     after.set(state);
     after[at.FFLAGS / 4] = flags.value;
 

@@ -21,7 +21,7 @@ import {
   slotOf,
 } from "./batch.ts";
 import { isCall, isReturn } from "./discovery.ts";
-import { FRESH, type RegionFunction, runRegion } from "./linkage.ts";
+import { type RegionFunction, runRegion } from "./linkage.ts";
 import { granulesOf } from "./granules.ts";
 import { Hints } from "./hints.ts";
 import { type CompiledModule, type Region, RegionCache } from "./region_cache.ts";
@@ -184,7 +184,7 @@ export class Translator {
   check(base: number, index: number, again: () => void): number {
     const region = this.table.get(index) as RegionFunction;
     if (this.#selfCheck) return this.#selfCheck.run(base, index, region, again);
-    return runRegion(this.#memory.view, region, base, FRESH, index);
+    return runRegion(this.#memory.view, region, base, 0, index);
   }
 
   /** Control has often come to this slot; the last time perhaps from the register jump in slot `jump`. */
@@ -293,7 +293,9 @@ export class Translator {
     const bytes = new Uint8Array(at.PAGE_BYTES);
     bytes.set(this.#memory.bytes.subarray(first, first + at.PAGE_BYTES));
     const stops = new Set(this.#pages.stops.keys());
-    return { bytes, entries: this.#cache.entriesIn(page, replaced), stops, ...this.#hints.of(page) };
+    // Where places are translated at once, nothing behind them has run.
+    const hasRun = this.#options?.eager ? undefined : this.#pages.decodedIn(page);
+    return { bytes, hasRun, entries: this.#cache.entriesIn(page, replaced), stops, ...this.#hints.of(page) };
   }
 
   #translateHere(pending: Pending): void {
@@ -358,8 +360,8 @@ export class Translator {
   }
 
   #importsOf(module: WebAssembly.Module): WebAssembly.Imports {
-    const logStore = (address: number) => this.#selfCheck?.log(address >>> 0);
     const straddles = (slot: number) => this.#split(slot);
+    const logStore = (address: number) => this.#selfCheck?.log(address >>> 0);
     const env = { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore, straddles };
     const isComplete = WebAssembly.Module.imports(module).every(({ name }) => name in env);
     return { env: isComplete ? env : { ...env, ...this.#floats() } };

@@ -8,7 +8,6 @@ import { branchIf, giveBack, label, loop, run, set, type Statements, store, when
 import * as at from "../layout.ts";
 import { parameter } from "../page_walk.ts";
 import { page, tlbOffset } from "../translate.ts";
-import type { Linkage } from "./linkage.ts";
 
 /** The number of a window, 0 to 63. */
 export function windowOf(register: number, table: number): number {
@@ -31,15 +30,12 @@ export function openWindow(base: Expr, start: Expr, window: Expr, field: number)
   ];
 }
 
-const CLAIM = ["i32", "i32", "i32", "i32", "i64", "i64"] as const;
+export const FORGET = { params: ["i32"] } as const;
+const CLAIM = { params: ["i32", "i32", "i32", "i32", "i64", "i64"], results: ["i32"] } as const;
 
-/** `straddles` is told of accesses that lie in two pages. */
-export function defineWindows(
-  module: ModuleBuilder,
-  straddles: Callee,
-  refill: Callee,
-): Pick<Linkage, "forget" | "claim"> {
-  const forget = module.function("forget", { params: ["i32"] }, (f) => {
+/** (base): empties the windows. */
+export function defineForget(module: ModuleBuilder): Callee {
+  return module.function("forget", { ...FORGET, exported: true }, (f) => {
     const base = parameter(f, 0), used = f.local("i64"), start = f.local("i32"), next = label("next");
     return [
       set(used, i64.load(base, at.WINDOWS_USED)),
@@ -53,7 +49,11 @@ export function defineWindows(
       store.i64(base, used, at.WINDOWS_USED),
     ];
   });
-  const claim = module.function("claim", { params: CLAIM, results: ["i32"] }, (f) => {
+}
+
+/** `straddles` is told of accesses that lie in two pages. */
+export function defineClaim(module: ModuleBuilder, refill: Callee, straddles: Callee): Callee {
+  return module.function("claim", CLAIM, (f) => {
     const base = parameter(f, 0), table = parameter(f, 1), window = parameter(f, 2), slot = parameter(f, 3);
     const first = parameter(f, 4), last = parameter(f, 5);
     const entry = f.local("i32"), distance = f.local("i32"), start = f.local("i32");
@@ -78,5 +78,4 @@ export function defineWindows(
       giveBack(i32.const(1)),
     ];
   });
-  return { forget, claim };
 }

@@ -31,6 +31,7 @@ Deno.test("a hot place in another one's region has none of its own", () => {
     stops: new Set<number>(),
     seen: new Map(),
     apart: new Set<number>(),
+    hasRun: undefined,
   };
   const { regions } = compileBatch({
     pages: new Map([[0x8000, source]]),
@@ -44,6 +45,35 @@ Deno.test("a hot place in another one's region has none of its own", () => {
     isShown: false,
   });
   assertEquals(regions.map(({ head, blocks }) => [head, blocks.includes(middle)]), [[0, true]]);
+});
+
+Deno.test("what never ran is not part of a region, and becomes one when it is hot", () => {
+  const bench = new Bench();
+  bench.hart.translate({ threshold: 200, limit: 64, eager: false });
+  bench.load((asm) => {
+    asm.li(a0, 200_000);
+    asm.label("head");
+    asm.blt(a0, a1, "rare");
+    asm.addi(t1, t1, 1);
+    asm.label("onward");
+    asm.addi(a0, a0, -1);
+    asm.bnez(a0, "head");
+    asm.label("end");
+    asm.wfi();
+    asm.j("end");
+    asm.label("rare");
+    for (let i = 0; i < 20; i++) asm.addi(t2, t2, 1);
+    asm.j("onward");
+  });
+  const { hart } = bench;
+  for (let i = 0; i < 10; i++) hart.run(10_000);
+  const translated = hart.translation.made.instructions;
+  assert(translated > 0 && translated < 20, `${translated} instructions were translated before the rare ones ran`);
+  hart.writeRegister(a1, 100_000n);
+  while (!hart.waiting) hart.run(10_000);
+  assert(hart.translation.made.instructions > translated + 20, "the rare ones were not translated");
+  assertEquals(hart.readRegister(t2) / 20n + hart.readRegister(t1), 200_000n);
+  bench.dispose();
 });
 
 Deno.test("a place in a region becomes an entry if control often comes there from outside later", () => {
@@ -97,7 +127,7 @@ Deno.test("a large function is several regions, and what is called within one st
   const page = new Uint8Array(4096);
   page.set(bytes);
   const readStep = stepsOf(new DataView(page.buffer), (word) => decode(word), new Set());
-  const around = { elsewhere: () => 0, seenOf: () => [], apart: new Set<number>(), copies: 200 };
+  const around = { elsewhere: () => 0, hasRun: () => true, seenOf: () => [], apart: new Set<number>(), copies: 200 };
   const { blocks } = discover(0, readStep, 0, around) ?? { blocks: [] };
   const places = new Set(blocks.map(({ place }) => place));
   const size = blocks.reduce((sum, { count }) => sum + count, 0);

@@ -16,7 +16,7 @@ function blocksOf(write: (asm: Assembler) => void): readonly Block[] {
   const page = new Uint8Array(4096);
   page.set(asm.finish().bytes);
   const readStep = stepsOf(new DataView(page.buffer), (word) => decode(word), new Set());
-  const around = { elsewhere: () => 0, seenOf: () => [], apart: new Set<number>(), copies: 0 };
+  const around = { elsewhere: () => 0, hasRun: () => true, seenOf: () => [], apart: new Set<number>(), copies: 0 };
   return discover(0, readStep, 0, around)?.blocks ?? [];
 }
 
