@@ -71,7 +71,7 @@ const FOREGROUND_INSTRUCTIONS = 4000;
  */
 const STRADDLE_LIMIT = 1000;
 /** Stretches that a batch that is not full waits: on the harts' thread, and in the background. */
-const PATIENCE = { foreground: 4, background: 24 };
+const PATIENCE = { foreground: 4, background: 8 };
 
 /** Stretches for which a region is kept though it has turned out that another would be better. */
 const RENEWAL_PATIENCE = 96;
