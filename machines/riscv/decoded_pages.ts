@@ -17,6 +17,9 @@ import { INSTRUCTIONS } from "./table.ts";
 /** Instructions that one call decodes at most. */
 const RUN_LIMIT = 64;
 
+/** Where an instruction begins that may end in the next page. */
+const LAST_PLACE = at.PAGE_BYTES - 2;
+
 /** What the harts must do when the set of decoded pages changes. */
 export interface DecodedPageUsers {
   /** A page of guest memory now holds decoded code: drop it from the write TLBs. */
@@ -254,10 +257,20 @@ export class DecodedPages {
     );
   }
 
+  /** The instruction whose second half lies in the page behind this one, as it was when it ran last; nothing if it never did. */
+  straddlingWord(page: number): number | undefined {
+    const slot = page + (LAST_PLACE << at.SLOT_SHIFT);
+    const low = this.#u16[(this.source(page) + LAST_PLACE) >>> 1] ?? 0;
+    const word = (this.#i32[(slot + at.SLOT_IMM) >>> 2] ?? 0) >>> 0;
+    return (low & 3) === 3 && (word & 0xffff) === low ? word : undefined;
+  }
+
   /** The instruction word that a slot of a page was decoded from. */
   wordAt(slot: number): number {
     const page = slot - (slot - this.#pool) % at.DECODED_PAGE_BYTES;
-    const address = this.source(page) + ((slot - page) >>> at.SLOT_SHIFT);
+    const place = (slot - page) >>> at.SLOT_SHIFT, address = this.source(page) + place;
+    const straddling = place === LAST_PLACE ? this.straddlingWord(page) : undefined;
+    if (straddling !== undefined) return straddling;
     const low = this.#u16[address >>> 1] ?? 0;
     return (low & 3) === 3 ? (low | ((this.#u16[(address + 2) >>> 1] ?? 0) << 16)) >>> 0 : low;
   }

@@ -314,13 +314,17 @@ function breakpoint(m: Machine, imports: HartImports): Statements {
   ];
 }
 
-/** Runs the instruction as a single one; the second half may lie anywhere, and may change at any time. */
+/**
+ * Runs the instruction as a single one; the second half may lie anywhere, and may change at any time. The slot remembers
+ * what it was: `DecodedPages.straddlingWord`.
+ */
 function straddling(m: Machine): Statements {
   return [
     ...refund(m),
     set(m.target, currentPc(m)),
     ...saved(m, [set(m.address, call(m.mmu.fetchSingle, m.base, m.target))]),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(FETCH_TRAPPED))),
+    store.i32(m.slot, i32.load(singleSlot(m.base, m.target), at.SINGLE_WORD), at.SLOT_IMM),
     ...enterSingle(m),
     branch(m.labels.next),
   ];

@@ -47,6 +47,7 @@ export interface Place {
 }
 
 export interface PageSource extends PageHints {
+  /** The page, and two bytes more if the instruction is known that ends with them. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where other regions are entered, and how many instructions each has. */
   readonly entries: ReadonlyMap<number, number>;
@@ -115,7 +116,7 @@ function translateBatch(request: BatchRequest): Batch {
     const { page, head } = places[next] as Place;
     const source = pages.get(page), taken = entries.get(page);
     if (!source || !taken || taken.has(head) || isCovered.has(slotOf({ page, head }))) continue;
-    const view = new DataView(source.bytes.buffer, source.bytes.byteOffset, PAGE_BYTES);
+    const view = viewOf(source);
     const readStep = stepsOf(view, (word) => decode(word, instructionSet), source.stops);
     const shape = discover(page, readStep, head, {
       elsewhere: (offset) => taken.get(offset) ?? 0,
@@ -137,8 +138,7 @@ function translateBatch(request: BatchRequest): Batch {
 }
 
 function codeOf({ page, blocks }: Shape, pages: ReadonlyMap<number, PageSource>): ShownBatch["code"][number] {
-  const { buffer, byteOffset } = (pages.get(page) as PageSource).bytes;
-  const view = new DataView(buffer, byteOffset, PAGE_BYTES);
+  const view = viewOf(pages.get(page) as PageSource);
   return blocks.flatMap(instructionsOf)
     .toSorted((a, b) => a.offset - b.offset)
     .map(({ offset, decoded }) => ({
@@ -147,9 +147,14 @@ function codeOf({ page, blocks }: Shape, pages: ReadonlyMap<number, PageSource>)
     }));
 }
 
+function viewOf({ bytes: { buffer, byteOffset, byteLength } }: PageSource): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
 function planOf(shape: Shape): RegionPlan {
   const steps = shape.blocks.flatMap(instructionsOf);
-  const granulesAt = ({ offset, decoded }: Step) => granulesOf(offset, offset + decoded.length - 1);
+  const granulesAt = ({ offset, decoded }: Step) =>
+    granulesOf(offset, Math.min(offset + decoded.length, PAGE_BYTES) - 1);
   return {
     page: shape.page,
     head: shape.blocks[0]?.place ?? 0,

@@ -37,6 +37,8 @@ export function offsetOf(place: number): number {
 export interface Step {
   readonly offset: number;
   readonly decoded: Decoded;
+  /** The halfword in the next page with which it ends: it has to be there still when the instruction runs. */
+  readonly rest?: number;
 }
 
 /**
@@ -118,7 +120,7 @@ function isTranslated({ instruction: { semantics: s }, imm }: Decoded): boolean 
 /** Reads the instruction at an offset of a page, if it may be translated. */
 export type ReadStep = (offset: number) => Step | undefined;
 
-/** `stops` are places of breakpoints. */
+/** `page` may have two bytes more, with which its last instruction ends; `stops` are places of breakpoints. */
 export function stepsOf(
   page: DataView,
   decode: (word: number) => Decoded | undefined,
@@ -127,10 +129,16 @@ export function stepsOf(
   return (offset) => {
     if (stops.has(offset) || offset < 0 || offset + 2 > PAGE_BYTES) return undefined;
     const low = page.getUint16(offset, true);
-    if ((low & 3) === 3 && offset + 4 > PAGE_BYTES) return undefined;
-    const decoded = decode((low & 3) === 3 ? page.getUint32(offset, true) : low);
-    return decoded && { offset, decoded };
+    if ((low & 3) !== 3) return stepOf(offset, decode(low));
+    if (offset + 4 > page.byteLength) return undefined;
+    const word = page.getUint32(offset, true);
+    return stepOf(offset, decode(word), offset + 4 > PAGE_BYTES ? word >>> 16 : undefined);
   };
+}
+
+function stepOf(offset: number, decoded: Decoded | undefined, rest?: number): Step | undefined {
+  if (!decoded) return undefined;
+  return rest === undefined ? { offset, decoded } : { offset, decoded, rest };
 }
 
 /** What is known of a page besides its bytes. */

@@ -1,5 +1,5 @@
 /** The WebAssembly function of a region: control flow, budget, calls and exits around the code of its instructions. */
-import { call, callIndirect, choose, type Expr, i32, i64, type Local } from "../../wasm/expression.ts";
+import { call, callIndirect, choose, type Expr, i32, i64, type Local, tee } from "../../wasm/expression.ts";
 import type { FunctionBuilder } from "../../wasm/module.ts";
 import {
   block,
@@ -17,6 +17,7 @@ import {
 import * as at from "../layout.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
+import { tlbOffset } from "../translate.ts";
 import { budgetChecks } from "./budget.ts";
 import { registerFlow, writtenBy } from "./register_flow.ts";
 import { CALL_DEPTH, type Linkage } from "./linkage.ts";
@@ -121,11 +122,26 @@ function blockCode(region: RegionState, { place, steps, end, count }: Block, aro
     set(budget, i32.sub(budget, i32.const(count))),
   ];
   for (const [i, step] of steps.entries()) {
-    code.push(...stepCode(region, step, count - i, state));
+    code.push(...straddlingCode(region, step, count - i), ...stepCode(region, step, count - i, state));
     region.reach(dirty |= writtenBy(step));
   }
-  if ("step" in end) dirty |= writtenBy(end.step);
+  if ("step" in end) {
+    code.push(...straddlingCode(region, end.step, 1));
+    dirty |= writtenBy(end.step);
+  }
   return [...code, ...endCode(region, end, { ...around, dirty })];
+}
+
+/** Leaves the region unless the instruction goes on in the next page as it did: that may be any page, and may be written. */
+function straddlingCode(region: RegionState, { offset, rest }: Step, left: number): Statements {
+  if (rest === undefined) return [];
+  const { base, entry } = region;
+  const next = region.addressOf(at.PAGE_BYTES);
+  const tag = i64.load(tee(entry, i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(next))), at.FETCH_TABLE);
+  return [
+    ...region.exitIf(i64.ne(tag, next), offset, left),
+    ...region.exitIf(i32.ne(i32.load16_u(i32.load(entry, at.FETCH_TABLE + 12)), i32.const(rest)), offset, left),
+  ];
 }
 
 function endCode(region: RegionState, end: Block["end"], around: Surroundings): Statements {

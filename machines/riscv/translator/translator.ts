@@ -290,8 +290,10 @@ export class Translator {
   /** The page as it is now. */
   #source(page: number, replaced: ReadonlySet<Region>): PageSource {
     const first = this.#pages.source(page);
-    const bytes = new Uint8Array(at.PAGE_BYTES);
+    const last = this.#pages.straddlingWord(page);
+    const bytes = new Uint8Array(at.PAGE_BYTES + (last === undefined ? 0 : 2));
     bytes.set(this.#memory.bytes.subarray(first, first + at.PAGE_BYTES));
+    if (last !== undefined) new DataView(bytes.buffer).setUint16(at.PAGE_BYTES, last >>> 16, true);
     const stops = new Set(this.#pages.stops.keys());
     // Where places are translated at once, nothing behind them has run.
     const hasRun = this.#options?.eager ? undefined : this.#pages.decodedIn(page);
