@@ -1,5 +1,6 @@
 /** A run starts exactly as many instructions as it may, also in loops and behind calls that are part of a region. */
 import { assert, assertEquals } from "@std/assert";
+import type { Assembler } from "../../../../machines/riscv/assemble.ts";
 import { x } from "../../../../machines/riscv/registers.ts";
 import { Bench } from "../bare_metal.ts";
 
@@ -13,13 +14,11 @@ for (
   }]] as const
 ) {
   Deno.test(`a loop in a small callee ends with the budget, translated ${what}`, () => {
-    const bench = new Bench();
-    bench.hart.translate(translation);
-    bench.load((asm) => {
+    const program = (asm: Assembler) => {
       asm.label("again");
-      asm.li(a1, 3);
+      asm.mv(a1, s1);
       asm.jal(ra, "leaf");
-      asm.li(a1, 2000);
+      asm.mv(a1, s1);
       asm.jal(ra, "leaf");
       asm.addi(s0, s0, 1);
       asm.j("again");
@@ -30,13 +29,26 @@ for (
       asm.addi(a1, a1, -1);
       asm.bnez(a1, "round");
       asm.ret();
+    };
+    const benches = [translation, undefined].map((options) => {
+      const bench = new Bench();
+      bench.hart.translate(options);
+      bench.load(program);
+      bench.hart.writeRegister(s1, 3n);
+      // The caller is translated while the loop is short.
+      for (let run = 0; run < 100; run++) bench.hart.run(999);
+      bench.hart.writeRegister(s1, 2000n);
+      return bench;
     });
-    for (let run = 0; run < 400; run++) {
-      const budget = 1 + (run * 37) % 1999;
-      assertEquals(bench.hart.run(budget), budget);
+    for (let run = 0; run < 200; run++) {
+      const [translated, interpreted] = benches.map(({ hart }) => {
+        hart.run(1 + (run * 37) % 1999);
+        return [hart.pc, ...[a0, a1, s0].map((register) => hart.readRegister(register))];
+      });
+      assertEquals(translated, interpreted);
     }
-    assert(bench.hart.translation.made.regions > 0, "nothing was translated");
-    bench.dispose();
+    assert((benches[0]?.hart.translation.made.regions ?? 0) > 0, "nothing was translated");
+    for (const bench of benches) bench.dispose();
   });
 
   Deno.test(`what a callee used up is gone for its caller, translated ${what}`, () => {
