@@ -141,9 +141,15 @@ export class VirtMachine {
       });
       const { accelerator = DEFAULT_ACCELERATOR } = options;
       if (accelerator !== "interp") {
-        const translation = translationOf(options.translation, accelerator === "check");
+        const isSystem = (options.kernel?.bytes.length ?? 0) >= SYSTEM_BYTES;
+        const translation = translationOf(options.translation, accelerator === "check", isSystem);
         harts[0]?.translate(translation);
-        if (!translation.eager) harts[0]?.translateBy(this.#compiler = new BackgroundCompiler());
+        if (!translation.eager) {
+          const compiler = this.#compiler = new BackgroundCompiler();
+          harts[0]?.translateBy(compiler);
+          // That takes 40 ms, for which nobody waits yet.
+          if (isSystem) compiler.start();
+        }
       }
       this.#execution = new Execution({
         world,
@@ -280,7 +286,7 @@ export class VirtMachine {
   }
 }
 
-function translationOf(tuning: Translation = {}, isChecked: boolean): TranslatorOptions {
+function translationOf(tuning: Translation = {}, isChecked: boolean, isSystem: boolean): TranslatorOptions {
   const { threshold = DEFAULT_TRANSLATION.threshold } = tuning;
   const eager = threshold === 1;
   const { regions = eager ? MAX_REGIONS : DEFAULT_TRANSLATION.limit } = tuning;
@@ -291,8 +297,19 @@ function translationOf(tuning: Translation = {}, isChecked: boolean): Translator
         `they are 1 to ${MAX_THRESHOLD} and 1 to ${MAX_REGIONS}`,
     );
   }
-  return { ...DEFAULT_TRANSLATION, threshold, limit: regions, eager, isChecked, ...eager && { bytes: EAGER_BYTES } };
+  return {
+    ...DEFAULT_TRANSLATION,
+    threshold,
+    limit: regions,
+    eager,
+    isChecked,
+    ...eager && { bytes: EAGER_BYTES },
+    ...isSystem && { foreground: 0 },
+  };
 }
+
+/** A kernel from this size on is a system's: it has so much to translate that a worker does it from the start. */
+const SYSTEM_BYTES = 2 ** 20;
 
 /** What is kept of translated code where all of it is: code that runs once would drive out the rest again and again. */
 const EAGER_BYTES = 64 << 20;

@@ -43,23 +43,28 @@ export class BackgroundCompiler implements BatchCompiler {
     return this.#isUsable;
   }
 
+  /** Starts the worker now: for who knows that there will be requests. */
+  start(): void {
+    try {
+      this.#running ??= this.#startWorker();
+    } catch {
+      this.dispose();
+    }
+  }
+
   begin(request: BatchRequest): void {
-    // Imported above, threads would take every machine 6 ms to start.
-    const threads = globalThis.process.getBuiltinModule("node:worker_threads");
     const send = () => {
-      try {
-        this.#running ??= this.#startIn(threads);
-        this.#running.port.postMessage(request);
-      } catch {
-        this.dispose();
-      }
+      this.start();
+      this.#running?.port.postMessage(request);
     };
     // To start a worker takes 40 ms: that has a turn of its own.
     if (this.#running) send();
     else this.#start = setTimeout(send);
   }
 
-  #startIn(threads: Threads): Running {
+  #startWorker(): Running {
+    // Imported above, threads would take every machine 6 ms to start.
+    const threads: Threads = globalThis.process.getBuiltinModule("node:worker_threads");
     const worker = startWorker(threads.Worker, new URL("./batch_worker.ts", import.meta.url));
     worker.on("error", () => this.dispose());
     // A machine that was forgotten must not keep the process alive.

@@ -191,6 +191,17 @@ Deno.test("what little a short program translates is translated on the harts' th
   machine.dispose();
 });
 
+Deno.test("what a system's kernel runs is translated in the background from the start", async () => {
+  const bytes = new Uint8Array(2 ** 20);
+  bytes.set(program(40_000_000n));
+  const machine = createVirt({ accelerator: "jit", ramBytes: 2 ** 25, kernel: { name: "kernel", bytes } });
+  await machine.run();
+  const [translation] = machine.translation;
+  assert(translation && translation.made.instructions > 0, "the worker's regions never came");
+  assertEquals(translation.foreground, 0);
+  machine.dispose();
+});
+
 Deno.test("the first instructions are translated at once, and only then others in the background", () => {
   const bench = new Bench(), compiler = new SlowCompiler();
   bench.hart.translate({ ...TRANSLATION, foreground: 30 });
