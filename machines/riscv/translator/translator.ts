@@ -48,8 +48,8 @@ export interface TranslatorOptions {
 /** Counts are 16 bits wide; see `ENTRY_LIMIT` for regions. */
 export const MAX_THRESHOLD = 65535, MAX_REGIONS = ENTRY_LIMIT;
 
-/** Smaller regions have copies of code instead of calls: 1.70 → 1.48 s for the CoreMark-like program. */
-const COPY_LIMIT = 200;
+/** Smaller regions have copies of what others have; without, a switch is in pieces: see README. */
+const COPY_LIMIT = 50;
 
 /** Measured with a boot of Linux; see README. */
 export const DEFAULT_TRANSLATION: TranslatorOptions = { threshold: 10_000, limit: 8192, eager: false };
