@@ -8,11 +8,11 @@ import * as at from "../layout.ts";
  * instruction that the interpreter has to run. While regions run, the hart's state has no pc.
  */
 export const REGION_SIGNATURE = { params: ["i32", "i32", "i32", "i64"], results: ["i64"] } as const;
-export const LEFT = 0, INTERPRET = 1;
+export const INTERPRET = 1;
 
 export type RegionFunction = (base: number, depth: number, index: number, pc: bigint) => bigint;
 
-/** Runs a region for somebody to whom the hart's state tells the pc, before and behind it: gives LEFT or INTERPRET. */
+/** Runs a region for somebody to whom the hart's state tells the pc, before and behind it: gives INTERPRET or 0. */
 export function runRegion(view: DataView, region: RegionFunction, base: number, depth: number, index: number): number {
   const answer = region(base, depth, index, view.getBigInt64(base + at.PC, true));
   const status = BigInt(INTERPRET) & answer;
