@@ -251,10 +251,9 @@ export class DecodedPages {
 
   /** By halfword of a page: 1 where an instruction was decoded, which control has come to since the page is as it is. */
   decodedIn(page: number): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(
-      { length: at.PAGE_BYTES / 2 },
-      (_, i) => this.writer.opcode(page + i * at.SLOT_BYTES) ? 1 : 0,
-    );
+    const decoded = new Uint8Array(at.PAGE_BYTES / 2);
+    for (let i = 0; i < decoded.length; i++) decoded[i] = this.writer.opcode(page + i * at.SLOT_BYTES) === 0 ? 0 : 1;
+    return decoded;
   }
 
   /** The instruction whose second half lies in the page behind this one, as it was when it ran last; nothing if it never did. */

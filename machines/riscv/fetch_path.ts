@@ -4,7 +4,7 @@ import type { ModuleBuilder } from "../wasm/module.ts";
 import { giveBack, run, set, store, when } from "../wasm/statement.ts";
 import type { HartImports } from "./imports.ts";
 import * as at from "./layout.ts";
-import { decodedPage, inPage, page, PAGE_MASK, raiseFault, tlbOffset, type Translate } from "./translate.ts";
+import { decodedPage, fetchEntry, inPage, page, PAGE_MASK, raiseFault, type Translate } from "./translate.ts";
 import { ACCESS_FAULT, EXECUTE, offsetInMemory, parameter } from "./page_walk.ts";
 
 /** Answers that are not a decoded page. */
@@ -36,7 +36,7 @@ export function defineFetch(module: ModuleBuilder, imports: HartImports, transla
       giveBack(i32.const(-1)),
     ]);
     return [
-      set(entry, i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(va))),
+      set(entry, fetchEntry(base, va)),
       when(i64.eq(i64.load(entry, at.FETCH_TABLE), page(va)), [
         giveBack(i32.load16_u(i32.add(i32.load(entry, at.FETCH_TABLE + 12), inPage(i32.wrap_i64(va))))),
       ]),
@@ -78,7 +78,7 @@ export function defineFetch(module: ModuleBuilder, imports: HartImports, transla
       set(source, i32.and(offsetInMemory(found.range, found.physical), i32.const(PAGE_MASK))),
       set(code, decodedPage(base, source)),
       when(i32.eqz(code), [set(code, call(imports.createPage, base, source))]),
-      set(entry, i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(va))),
+      set(entry, fetchEntry(base, va)),
       store.i64(entry, page(va), at.FETCH_TABLE),
       store.i32(entry, code, at.FETCH_TABLE + 8),
       store.i32(entry, source, at.FETCH_TABLE + 12),

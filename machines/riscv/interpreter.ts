@@ -41,7 +41,7 @@ import { defineMultiply } from "./multiply.ts";
 import { FORMS } from "./opcodes.ts";
 import { parameter } from "./page_walk.ts";
 import { arriveByFetch, enterRegion } from "./region_entry.ts";
-import { tlbOffset } from "./translate.ts";
+import { fetchEntry } from "./translate.ts";
 import { defineStatus } from "./status_code.ts";
 import { REGION_SIGNATURE } from "./translator/linkage.ts";
 import { defineForget } from "./translator/windows.ts";
@@ -198,7 +198,7 @@ function fetch(m: Machine, again: Label, spent: Label): Statements {
   const page = m.address, entry = m.kind;
   return [
     branchIf(spent, i32.le_s(m.budget, i32.const(0))),
-    set(entry, i32.add(i32.load(m.base, at.FETCH_TLB), tlbOffset(m.target))),
+    set(entry, fetchEntry(m.base, m.target)),
     when(i64.eq(i64.load(entry, at.FETCH_TABLE), i64.and(m.target, i64.const(-at.PAGE_BYTES))), [
       set(page, i32.load(entry, at.FETCH_TABLE + 8)),
     ], [
@@ -324,8 +324,9 @@ function straddling(m: Machine): Statements {
     set(m.target, currentPc(m)),
     ...saved(m, [set(m.address, call(m.mmu.fetchSingle, m.base, m.target))]),
     branchIf(m.labels.reload, i32.eq(m.address, i32.const(FETCH_TRAPPED))),
-    store.i32(m.slot, i32.load(singleSlot(m.base, m.target), at.SINGLE_WORD), at.SLOT_IMM),
+    set(m.address, m.slot),
     ...enterSingle(m),
+    store.i32(m.address, i32.load(m.slot, at.SINGLE_WORD), at.SLOT_IMM),
     branch(m.labels.next),
   ];
 }

@@ -27,6 +27,11 @@ export function tlbOffset(va: Expr): Expr {
   return i32.and(i32.shr_u(i32.wrap_i64(va), i32.const(8)), i32.const(mask));
 }
 
+/** The fetch TLB's entry for an address: its tag and the rest are at `FETCH_TABLE`. */
+export function fetchEntry(base: Expr, va: Expr): Expr {
+  return i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(va));
+}
+
 export const page = (address: Expr) => i64.and(address, i64.const(PAGE_MASK));
 export const inPage = (address: Expr) => i32.and(address, i32.const(at.PAGE_BYTES - 1));
 

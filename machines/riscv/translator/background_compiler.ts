@@ -22,8 +22,6 @@ export interface WorkerStart {
   readonly signal: Int32Array<SharedArrayBuffer>;
 }
 
-type Threads = typeof import("node:worker_threads");
-
 /** A worker that was started. */
 interface Running {
   readonly worker: Worker;
@@ -32,7 +30,7 @@ interface Running {
 }
 
 export class BackgroundCompiler implements BatchCompiler {
-  /** Started by the first request: many machines never have one, and a worker takes longer than all the rest of them. */
+  /** Started by the first request at the latest: many machines never have one, and a worker takes longer than the rest. */
   #running: Running | undefined;
   #start: ReturnType<typeof setTimeout> | undefined;
   /** Asked instead of the port, which takes a thousand times as long; and neither needs a turn of the event loop. */
@@ -45,26 +43,31 @@ export class BackgroundCompiler implements BatchCompiler {
 
   /** Starts the worker now: for who knows that there will be requests. */
   start(): void {
-    try {
-      this.#running ??= this.#startWorker();
-    } catch {
-      this.dispose();
-    }
+    this.#attempt(() => this.#worker());
   }
 
   begin(request: BatchRequest): void {
-    const send = () => {
-      this.start();
-      this.#running?.port.postMessage(request);
-    };
+    const send = () => this.#attempt(() => this.#worker().port.postMessage(request));
     // To start a worker takes 40 ms: that has a turn of its own.
     if (this.#running) send();
     else this.#start = setTimeout(send);
   }
 
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch {
+      this.dispose();
+    }
+  }
+
+  #worker(): Running {
+    return this.#running ??= this.#startWorker();
+  }
+
   #startWorker(): Running {
     // Imported above, threads would take every machine 6 ms to start.
-    const threads: Threads = globalThis.process.getBuiltinModule("node:worker_threads");
+    const threads = globalThis.process.getBuiltinModule("node:worker_threads");
     const worker = startWorker(threads.Worker, new URL("./batch_worker.ts", import.meta.url));
     worker.on("error", () => this.dispose());
     // A machine that was forgotten must not keep the process alive.

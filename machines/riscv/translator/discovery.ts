@@ -38,7 +38,7 @@ export interface Step {
   readonly offset: number;
   readonly decoded: Decoded;
   /** The halfword in the next page with which it ends: it has to be there still when the instruction runs. */
-  readonly rest?: number;
+  readonly rest: number | undefined;
 }
 
 /**
@@ -129,16 +129,12 @@ export function stepsOf(
   return (offset) => {
     if (stops.has(offset) || offset < 0 || offset + 2 > PAGE_BYTES) return undefined;
     const low = page.getUint16(offset, true);
-    if ((low & 3) !== 3) return stepOf(offset, decode(low));
-    if (offset + 4 > page.byteLength) return undefined;
-    const word = page.getUint32(offset, true);
-    return stepOf(offset, decode(word), offset + 4 > PAGE_BYTES ? word >>> 16 : undefined);
+    const isLong = (low & 3) === 3;
+    if (isLong && offset + 4 > page.byteLength) return undefined;
+    const word = isLong ? page.getUint32(offset, true) : low;
+    const decoded = decode(word), rest = isLong && offset + 4 > PAGE_BYTES ? word >>> 16 : undefined;
+    return decoded && { offset, decoded, rest };
   };
-}
-
-function stepOf(offset: number, decoded: Decoded | undefined, rest?: number): Step | undefined {
-  if (!decoded) return undefined;
-  return rest === undefined ? { offset, decoded } : { offset, decoded, rest };
 }
 
 /** What is known of a page besides its bytes. */

@@ -17,7 +17,7 @@ import {
 import * as at from "../layout.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
-import { tlbOffset } from "../translate.ts";
+import { fetchEntry } from "../translate.ts";
 import { budgetChecks } from "./budget.ts";
 import { registerFlow, writtenBy } from "./register_flow.ts";
 import { CALL_DEPTH, type Linkage } from "./linkage.ts";
@@ -137,7 +137,7 @@ function straddlingCode(region: RegionState, { offset, rest }: Step, left: numbe
   if (rest === undefined) return [];
   const { base, entry } = region;
   const next = region.addressOf(at.PAGE_BYTES);
-  const tag = i64.load(tee(entry, i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(next))), at.FETCH_TABLE);
+  const tag = i64.load(tee(entry, fetchEntry(base, next)), at.FETCH_TABLE);
   return [
     ...region.exitIf(i64.ne(tag, next), offset, left),
     ...region.exitIf(i32.ne(i32.load16_u(i32.load(entry, at.FETCH_TABLE + 12)), i32.const(rest)), offset, left),

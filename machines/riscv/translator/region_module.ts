@@ -4,7 +4,7 @@ import { type FunctionBuilder, ModuleBuilder, type Signature } from "../../wasm/
 import { giveBack, set, type Statements, tailCallIndirect, when } from "../../wasm/statement.ts";
 import { collectIntrinsics } from "../../wasm/rewrite.ts";
 import * as at from "../layout.ts";
-import { tlbOffset } from "../translate.ts";
+import { fetchEntry } from "../translate.ts";
 import { defineMultiply, MULTIPLY } from "../multiply.ts";
 import { FIRST_ENTRY } from "../opcodes.ts";
 import { parameter } from "../page_walk.ts";
@@ -97,7 +97,7 @@ function findRegion(f: FunctionBuilder, hart: number | undefined): { code: State
   const place = i32.and(i32.wrap_i64(target), i32.const(at.PAGE_BYTES - 2));
   const slot = i32.add(i32.load(entry, at.FETCH_TABLE + 8), i32.shl(place, i32.const(at.SLOT_SHIFT)));
   const code = [
-    set(entry, i32.add(i32.load(base, at.FETCH_TLB), tlbOffset(target))),
+    set(entry, fetchEntry(base, target)),
     when(i64.ne(i64.load(entry, at.FETCH_TABLE), i64.and(target, i64.const(-at.PAGE_BYTES))), [
       giveBack(target),
     ]),

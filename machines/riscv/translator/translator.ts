@@ -362,8 +362,8 @@ export class Translator {
   }
 
   #importsOf(module: WebAssembly.Module): WebAssembly.Imports {
-    const straddles = (slot: number) => this.#split(slot);
     const logStore = (address: number) => this.#selfCheck?.log(address >>> 0);
+    const straddles = (slot: number) => this.#split(slot);
     const env = { ...this.#interpreter, memory: this.#memory.memory, table: this.table, logStore, straddles };
     const isComplete = WebAssembly.Module.imports(module).every(({ name }) => name in env);
     return { env: isComplete ? env : { ...env, ...this.#floats() } };

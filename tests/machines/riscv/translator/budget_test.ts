@@ -41,8 +41,9 @@ for (
       return bench;
     });
     for (let run = 0; run < 200; run++) {
+      const budget = 1 + (run * 37) % 1999;
       const [translated, interpreted] = benches.map(({ hart }) => {
-        hart.run(1 + (run * 37) % 1999);
+        assertEquals(hart.run(budget), budget);
         return [hart.pc, ...[a0, a1, s0].map((register) => hart.readRegister(register))];
       });
       assertEquals(translated, interpreted);

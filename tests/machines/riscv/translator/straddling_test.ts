@@ -105,8 +105,6 @@ function run(words: readonly [number, number], calls: readonly (0 | 1)[], option
     bench.hart.translate(options && { limit: 64, eager: options.threshold === 1, ...options });
     writeFunction(bench, words);
     bench.load((asm) => {
-      asm.la(t0, "trap");
-      asm.csrw("mtvec", t0);
       asm.li(s0, RAM + BigInt(DATA_AT));
       asm.li(t0, 0);
       for (const place of calls) {
@@ -118,13 +116,6 @@ function run(words: readonly [number, number], calls: readonly (0 | 1)[], option
       asm.label("end");
       asm.wfi();
       asm.j("end");
-      asm.align(4);
-      asm.label("trap");
-      asm.csrr(t1, "mepc");
-      asm.addi(t1, t1, 4);
-      asm.csrw("mepc", t1);
-      asm.addi(a1, a1, 99);
-      asm.mret();
     });
     const { hart } = bench;
     for (let i = 1; i < 1000 && !hart.waiting; i++) {
