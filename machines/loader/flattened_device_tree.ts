@@ -181,6 +181,7 @@ export function readDeviceTree(bytes: Uint8Array): DeviceTree {
   if (total > bytes.length) {
     throw new DeviceTreeError(`is cut short: its header says ${total} bytes, it has ${bytes.length}`);
   }
+  if (total < HEADER_BYTES) throw new DeviceTreeError(`says that it has ${total} bytes, less than its header`);
   if (total > MAX_DEVICE_TREE_BYTES) throw new DeviceTreeError("is larger than 1 MiB");
   if (view.getUint32(24) > VERSION || view.getUint32(20) < LAST_COMPATIBLE_VERSION) {
     throw new DeviceTreeError(`has format version ${view.getUint32(20)}, and only 16 and 17 are known`);

@@ -43,6 +43,14 @@ Deno.test("every prefix of a tree is refused with a DeviceTreeError", () => {
   }
 });
 
+Deno.test("a tree that says it is shorter than its header is refused", () => {
+  const bytes = writeDeviceTree(SAMPLE);
+  for (let total = 0; total < 40; total++) {
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(4, total);
+    assertThrows(() => readDeviceTree(bytes), DeviceTreeError, "less than its header");
+  }
+});
+
 Deno.test("a damaged tree is read or refused with a DeviceTreeError, never anything else", () => {
   const whole = writeDeviceTree(SAMPLE);
   fc.assert(fc.property(
